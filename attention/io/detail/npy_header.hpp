@@ -1,0 +1,41 @@
+#pragma once
+
+// Private to the io room: not for users, not installed.
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include <attention/core/dtype.hpp>
+#include <attention/core/layout.hpp>
+#include <attention/io/detail/bytes.hpp>
+
+namespace attention::io::detail {
+
+/// What the header of an npy file says.
+struct NpyHeader {
+  DType dtype = DType::float32;
+  bool byte_swapped = false;  // against this machine
+  bool fortran_order = false;
+  Shape shape;
+  std::int64_t element_bytes = 0;  // of all elements
+};
+
+/// Reads the header's dictionary: "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }".
+///
+/// The keys may come in any order, each once, and no other. Throws FileError for anything else, for
+/// an element type that attention does not have, a rank over kMaxRank, a negative extent, and a
+/// size for which npy_element_bytes gives nothing.
+NpyHeader parse_npy_header(std::string_view dictionary, const Origin& origin);
+
+/// The bytes of all elements of a shape without negative extents; nothing when they do not fit in
+/// 63 bits, extents of 0 left out, as NumPy counts.
+std::optional<std::int64_t> npy_element_bytes(DType dtype, const Shape& shape) noexcept;
+
+/// The start of an npy file up to the elements: magic string, version 1.0 (always enough for
+/// kMaxRank dimensions), and the header as NumPy pads it. For arrays that pass check_writable.
+std::vector<std::byte> encode_npy_header(DType dtype, const Shape& shape);
+
+}  // namespace attention::io::detail

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include <attention/core/error.hpp>
+#include <attention/core/execution.hpp>
+#include <attention/core/export.hpp>
+#include <attention/core/tensor.hpp>
+
+namespace attention {
+
+/// Computes an affine map of the last dimension: out[..., o] = sum_i x[..., i] weight[o, i] +
+/// bias[o].
+///
+/// Shapes: x (..., I) of rank 1 or more, weight (O, I), bias (O) or null -> out (..., O). Any
+/// strides. Empty dimensions are legal; I = 0 gives the bias. The 16-bit types accumulate in
+/// float32.
+///
+/// Cost: 2 N I O operations for N rows of x.
+///
+/// Throws Error when shapes do not fit, or the path asked for cannot serve.
+///
+/// See also: nn::Linear; reference::linear.
+ATTENTION_API Tensor<float> linear(TensorView<const float> x, TensorView<const float> weight,
+                                   TensorView<const float> bias = {},
+                                   const Execution& execution = {});
+ATTENTION_API Tensor<double> linear(TensorView<const double> x, TensorView<const double> weight,
+                                    TensorView<const double> bias = {},
+                                    const Execution& execution = {});
+ATTENTION_API Tensor<float16> linear(TensorView<const float16> x, TensorView<const float16> weight,
+                                     TensorView<const float16> bias = {},
+                                     const Execution& execution = {});
+ATTENTION_API Tensor<bfloat16> linear(TensorView<const bfloat16> x,
+                                      TensorView<const bfloat16> weight,
+                                      TensorView<const bfloat16> bias = {},
+                                      const Execution& execution = {});
+
+/// The same, written into the caller's view, with scratch from the caller: allocates nothing.
+/// Returns the path taken.
+///
+/// `workspace` holds linear_workspace_size bytes, of any alignment.
+///
+/// Throws Error as linear does, and when out has another shape, overlaps itself or an input, or
+/// when the workspace is too small. Nothing has been written then.
+ATTENTION_API Path linear_into(TensorView<float> out, TensorView<const float> x,
+                               TensorView<const float> weight, TensorView<const float> bias,
+                               const Execution& execution, std::span<std::byte> workspace);
+ATTENTION_API Path linear_into(TensorView<double> out, TensorView<const double> x,
+                               TensorView<const double> weight, TensorView<const double> bias,
+                               const Execution& execution, std::span<std::byte> workspace);
+ATTENTION_API Path linear_into(TensorView<float16> out, TensorView<const float16> x,
+                               TensorView<const float16> weight, TensorView<const float16> bias,
+                               const Execution& execution, std::span<std::byte> workspace);
+ATTENTION_API Path linear_into(TensorView<bfloat16> out, TensorView<const bfloat16> x,
+                               TensorView<const bfloat16> weight, TensorView<const bfloat16> bias,
+                               const Execution& execution, std::span<std::byte> workspace);
+
+/// The bytes of workspace that linear_into needs for this number of input features, on this path
+/// and number of threads.
+///
+/// Throws Error when in_features is negative, the dtype is not a floating one, or the path cannot
+/// serve the dtype.
+ATTENTION_API std::size_t linear_workspace_size(std::int64_t in_features, DType dtype,
+                                                const Execution& execution = {});
+
+}  // namespace attention

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# The command as a process: what goes to stdout and to stderr, and how it ends.
+#   process_test.sh COMMAND
+set -uo pipefail
+attention=$1
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+failures=0
+
+# expect CODE NAME COMMAND...: runs the command with its output in $folder/out and $folder/err.
+expect() {
+  local code=$1 name=$2
+  shift 2
+  "$@" >"$folder/out" 2>"$folder/err"
+  local found=$?
+  if [ "$found" -ne "$code" ]; then
+    echo "FAILED: $name: exit code $found, expected $code"
+    cat "$folder/err"
+    failures=$((failures + 1))
+  fi
+}
+
+expect 0 'data go to stdout, nothing to stderr' "$attention" experiment pattern --seeds 100 --json
+[ -s "$folder/out" ] && [ ! -s "$folder/err" ] || { echo 'FAILED: stdout and stderr'; failures=$((failures + 1)); }
+expect 2 'an unknown verb' "$attention" frobnicate
+[ ! -s "$folder/out" ] && grep -q 'no verb' "$folder/err" || { echo 'FAILED: errors go to stderr'; failures=$((failures + 1)); }
+expect 3 'a file that is not there' "$attention" heatmap "$folder/none.npy"
+expect 4 'a folder that cannot be made' "$attention" experiment pattern --seeds 10 -o /proc/none
+if [ -w /dev/full ]; then
+  expect 4 'a full disk behind stdout' bash -c "\"$attention\" experiment pattern --seeds 10 --json >/dev/full"
+fi
+expect 0 'NO_COLOR wins over a forced terminal' env NO_COLOR=1 FORCE_COLOR=1 "$attention" experiment pattern --seeds 10
+if grep -q $'\033' "$folder/out"; then
+  echo 'FAILED: NO_COLOR'
+  failures=$((failures + 1))
+fi
+expect 0 'colours on demand' env -u NO_COLOR COLORTERM=truecolor TERM=xterm "$attention" experiment pattern --seeds 10 --color always
+grep -q $'\033\\[48;2;' "$folder/out" || { echo 'FAILED: truecolour'; failures=$((failures + 1)); }
+expect 0 'bash takes the completion script' bash -n <("$attention" completion bash)
+
+[ "$failures" -eq 0 ] && echo 'the command behaves as a process'
+exit "$failures"
