@@ -20,22 +20,31 @@ expect() {
   fi
 }
 
+# check NAME COMMAND...: what must hold after it.
+check() {
+  local name=$1
+  shift
+  if ! "$@"; then
+    echo "FAILED: $name"
+    failures=$((failures + 1))
+  fi
+}
+
 expect 0 'data go to stdout, nothing to stderr' "$attention" experiment pattern --seeds 100 --json
-[ -s "$folder/out" ] && [ ! -s "$folder/err" ] || { echo 'FAILED: stdout and stderr'; failures=$((failures + 1)); }
+check 'stdout has the data' test -s "$folder/out"
+check 'stderr is empty' test ! -s "$folder/err"
 expect 2 'an unknown verb' "$attention" frobnicate
-[ ! -s "$folder/out" ] && grep -q 'no verb' "$folder/err" || { echo 'FAILED: errors go to stderr'; failures=$((failures + 1)); }
+check 'stdout is empty' test ! -s "$folder/out"
+check 'the error goes to stderr' grep -q 'no verb' "$folder/err"
 expect 3 'a file that is not there' "$attention" heatmap "$folder/none.npy"
 expect 4 'a folder that cannot be made' "$attention" experiment pattern --seeds 10 -o /proc/none
 if [ -w /dev/full ]; then
   expect 4 'a full disk behind stdout' bash -c "\"$attention\" experiment pattern --seeds 10 --json >/dev/full"
 fi
 expect 0 'NO_COLOR wins over a forced terminal' env NO_COLOR=1 FORCE_COLOR=1 "$attention" experiment pattern --seeds 10
-if grep -q $'\033' "$folder/out"; then
-  echo 'FAILED: NO_COLOR'
-  failures=$((failures + 1))
-fi
+check 'no escape sequence' test "$(grep -c $'\033' "$folder/out")" = 0
 expect 0 'colours on demand' env -u NO_COLOR COLORTERM=truecolor TERM=xterm "$attention" experiment pattern --seeds 10 --color always
-grep -q $'\033\\[48;2;' "$folder/out" || { echo 'FAILED: truecolour'; failures=$((failures + 1)); }
+check 'truecolour' grep -q $'\033\\[48;2;' "$folder/out"
 expect 0 'bash takes the completion script' bash -n <("$attention" completion bash)
 
 [ "$failures" -eq 0 ] && echo 'the command behaves as a process'

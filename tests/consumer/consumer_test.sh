@@ -8,7 +8,8 @@ consumer=$source/tests/consumer
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export CXX=$compiler
-shared=$([ "$kind" = shared ] && echo ON || echo OFF)
+shared=OFF
+if [ "$kind" = shared ]; then shared=ON; fi
 expected='(1, 2, 4, 4), each weight 0.25'
 
 # built COMMAND...: runs a build step quietly, and shows its output if it fails.
@@ -29,7 +30,8 @@ built cmake --build "$work/build"
 built cmake --install "$work/build"
 
 echo "no private header is installed, and every installed header stands alone"
-! find "$work/prefix/include" -path '*detail*' -o -path '*kernels*' | grep -q .
+private=$(find "$work/prefix/include" -path '*/detail*' -o -path '*/kernels*')
+[ -z "$private" ] || { echo "installed: $private"; exit 1; }
 (cd "$work/prefix/include" && find . -name '*.hpp') | while read -r header; do
   echo "#include <${header#./}>" >"$work/header.cpp"
   built "$compiler" -std=c++20 -fsyntax-only -Wall -Wextra -Wpedantic -Werror -I "$work/prefix/include" "$work/header.cpp"
@@ -47,7 +49,8 @@ fi
 
 echo "pkg-config"
 export PKG_CONFIG_PATH=$work/prefix/lib/pkgconfig
-static=$([ "$kind" = static ] && echo --static || true)
+static=
+if [ "$kind" = static ]; then static=--static; fi
 # The flags are words of their own.
 # shellcheck disable=SC2046,SC2086
 built "$compiler" -std=c++20 "$source/tutorials/00_setup/first_program.cpp" $(pkg-config $static --cflags --libs attention) -o "$work/by_pkg_config"

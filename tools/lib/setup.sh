@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by the scripts here: installs what a command needs on Debian, once, and says so.
 
 # say TEXT...: a line about what the script does, apart from what the programs print.
