@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <iterator>
 #include <numeric>
 #include <set>
 #include <vector>
@@ -155,8 +157,7 @@ TEST(MayOverlap, NeverMissesAnOverlap) {
         std::vector<std::int64_t> shared;
         const auto set_a = touched(a, base_a);
         const auto set_b = touched(b, base_b);
-        std::set_intersection(set_a.begin(), set_a.end(), set_b.begin(), set_b.end(),
-                              std::back_inserter(shared));
+        std::ranges::set_intersection(set_a, set_b, std::back_inserter(shared));
         const bool may = may_overlap({memory.data() + base_a, a, sizeof(float)},
                                      {memory.data() + base_b, b, sizeof(float)});
         ASSERT_TRUE(may || shared.empty())

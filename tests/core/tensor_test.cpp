@@ -30,7 +30,7 @@ TEST(Tensor, CopiesDeepAndMovesAway) {
   b = c;
   EXPECT_EQ(b(0), 1);
   const Tensor<std::int32_t> null;
-  const Tensor<std::int32_t> copy = null;
+  const Tensor<std::int32_t> copy = null;  // NOLINT(performance-unnecessary-copy-initialization)
   EXPECT_TRUE(copy.is_null());
 }
 

@@ -37,7 +37,7 @@ Tensor<float> equal_rows(std::initializer_list<float> row) {
   const auto length = static_cast<std::int64_t>(row.size());
   Tensor<float> weights({length, length});
   for (std::int64_t i = 0; i < length; ++i) {
-    std::copy(row.begin(), row.end(), weights.data() + i * length);
+    std::ranges::copy(row, weights.data() + i * length);
   }
   return weights;
 }
@@ -107,7 +107,6 @@ TEST(Spread, IsLargestMinusSmallestOfEachRow) {
 }
 
 TEST(Experiments, HaveDistinctNamesAndOneLabelPerToken) {
-  std::vector<std::string> names;
   for (const Experiment& experiment : all_experiments()) {
     EXPECT_EQ(static_cast<std::int64_t>(experiment.input.labels.size()),
               experiment.input.tokens.size(0));

@@ -234,7 +234,7 @@ TEST(MultiHeadAttention, HeadsAreSlicesOfTheEmbedding) {
   // Head 1 by hand: features 4..7 of the projected query and key.
   const auto parameters = attention.parameters();
   const auto project = [&](std::size_t layer, std::int64_t token, std::int64_t feature) {
-    double sum = static_cast<double>(parameters[2 * layer + 1].value(feature));
+    auto sum = static_cast<double>(parameters[2 * layer + 1].value(feature));
     for (std::int64_t i = 0; i < 8; ++i) {
       sum += static_cast<double>(x(0, token, i)) *
              static_cast<double>(parameters[2 * layer].value(feature, i));

@@ -90,7 +90,7 @@ TYPED_TEST(SdpaRows, Rule03AScoreOfMinusInfinityIsNoWeightBesideAFiniteOne) {
 }
 
 template <class Mask>
-constexpr double kLowest = std::numeric_limits<Mask>::lowest();
+constexpr auto kLowest = static_cast<double>(std::numeric_limits<Mask>::lowest());
 template <>
 constexpr double kLowest<float16> = -65504.0;
 template <>

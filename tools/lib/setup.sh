@@ -33,12 +33,21 @@ build_packages=(g++ cmake ninja-build pkg-config zlib1g-dev libcairo2-dev fonts-
 # What the tests need besides.
 test_packages=(libgtest-dev libgmock-dev librapidcheck-dev python3 python3-venv)
 
+# What a preset needs besides: clang and its sanitizers, but for those of the system's g++.
+preset_packages() {
+  case $1 in
+    release | dev | coverage) ;;
+    *) echo clang-19 libclang-rt-19-dev ;;
+  esac
+}
+
 # configure PRESET: configures the build folder unless that has been done with the parts that are now installed.
 configure() {
   local stamp
   stamp=build/$1/.configured
   local state
-  state=$(dpkg-query -W -f='${Package} ${Version}\n' "${build_packages[@]}" "${test_packages[@]}" 2>/dev/null | sha256sum)
+  state=$(dpkg-query -W -f='${Package} ${Version}\n' "${build_packages[@]}" "${test_packages[@]}" 2>/dev/null |
+    sha256sum - CMakePresets.json)
   if [ ! -f "build/$1/build.ninja" ] || [ "$(cat "$stamp" 2>/dev/null)" != "$state" ]; then
     say "configuring build/$1"
     cmake --preset "$1"
