@@ -33,11 +33,10 @@ build_packages=(g++ cmake ninja-build pkg-config zlib1g-dev libcairo2-dev fonts-
 # What the tests need besides.
 test_packages=(libgtest-dev libgmock-dev librapidcheck-dev python3 python3-venv)
 
-# What a preset needs besides: clang and its sanitizers, but for those of the system's g++.
+# What a preset needs besides.
 preset_packages() {
   case $1 in
-    release | dev | coverage) ;;
-    *) echo clang-19 libclang-rt-19-dev ;;
+    clang | asan-ubsan) echo clang-19 libclang-rt-19-dev ;;
   esac
 }
 
