@@ -45,7 +45,7 @@ configure() {
   local stamp
   stamp=build/$1/.configured
   local state
-  state=$(dpkg-query -W -f='${Package} ${Version}\n' "${build_packages[@]}" "${test_packages[@]}" 2>/dev/null |
+  state=$({ dpkg-query -W -f='${Package} ${Version}\n' "${build_packages[@]}" "${test_packages[@]}" 2>/dev/null || true; } |
     sha256sum - CMakePresets.json)
   if [ ! -f "build/$1/build.ninja" ] || [ "$(cat "$stamp" 2>/dev/null)" != "$state" ]; then
     say "configuring build/$1"
