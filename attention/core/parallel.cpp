@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <atomic>
 #include <charconv>
+#include <chrono>
 #include <condition_variable>
 #include <cstdlib>
 #include <exception>
@@ -23,6 +24,10 @@ namespace {
 
 /// True on a thread that runs a body: a parallel_for there runs inline.
 thread_local bool inside_parallel_for = false;
+
+/// What this thread's loops ask between tasks; see InterruptCheck.
+thread_local const FunctionRef<void()>* interrupt_check = nullptr;
+constexpr std::chrono::milliseconds kInterruptInterval{50};
 
 std::atomic<int> process_default_threads{0};  // 0: not asked for yet
 std::atomic<Executor*> user_executor{nullptr};
@@ -138,9 +143,14 @@ class Job {
 
   void work(int worker) noexcept {
     const bool nested = std::exchange(inside_parallel_for, true);
+    auto asked = interrupt_check == nullptr ? Clock::time_point() : Clock::now();
     try {
       for (std::int64_t task = next_++; task < tasks_; task = next_++) {
         body_(task, worker);
+        if (interrupt_check != nullptr && Clock::now() - asked > kInterruptInterval) {
+          (*interrupt_check)();
+          asked = Clock::now();
+        }
       }
     } catch (...) {
       const std::scoped_lock lock(mutex_);
@@ -159,6 +169,8 @@ class Job {
   }
 
  private:
+  using Clock = std::chrono::steady_clock;
+
   std::atomic<std::int64_t> next_{0};
   std::int64_t tasks_;
   FunctionRef<void(std::int64_t, int)> body_;
@@ -195,6 +207,13 @@ void parallel_for(std::int64_t tasks, int threads, FunctionRef<void(std::int64_t
     executor.run(workers, [&job](int worker) { job.work(worker); });
   }
   job.rethrow();
+}
+
+InterruptCheck::InterruptCheck(FunctionRef<void()> check) noexcept
+    : check_(check), outer_(std::exchange(interrupt_check, &check_)) {}
+
+InterruptCheck::~InterruptCheck() {
+  interrupt_check = outer_;
 }
 
 int resolve_threads(int threads) {

@@ -60,6 +60,23 @@ class ATTENTION_API Executor {
 ATTENTION_API void parallel_for(std::int64_t tasks, int threads,
                                 FunctionRef<void(std::int64_t task, int worker)> body);
 
+/// While one lives, parallel_for calls `check` between tasks on the thread that made it, about
+/// every 50 ms. What the check throws ends the loop and reaches the caller: how a program in
+/// another language stops a long computation (Ctrl-C in Python).
+class ATTENTION_API InterruptCheck {
+ public:
+  explicit InterruptCheck(FunctionRef<void()> check) noexcept;
+  InterruptCheck(const InterruptCheck&) = delete;
+  InterruptCheck& operator=(const InterruptCheck&) = delete;
+  InterruptCheck(InterruptCheck&&) = delete;
+  InterruptCheck& operator=(InterruptCheck&&) = delete;
+  ~InterruptCheck();
+
+ private:
+  FunctionRef<void()> check_;
+  const FunctionRef<void()>* outer_;
+};
+
 /// How many threads a call with this `threads` option uses: itself, or the process default for 0.
 /// Throws Error when it is negative.
 ATTENTION_API int resolve_threads(int threads);

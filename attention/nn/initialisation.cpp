@@ -33,4 +33,19 @@ void torch_linear(TensorView<float> weight, TensorView<float> bias, random::Gene
   }
 }
 
+void xavier_uniform(TensorView<float> weight, random::Generator& generator) {
+  require(weight.rank() == 2, "xavier_uniform", "weight must have the shape (O, I)",
+          [&] { return to_string(weight.shape()); });
+  const auto fans = static_cast<double>(weight.size(0) + weight.size(1));
+  const double bound = std::sqrt(3.0) * std::sqrt(2.0 / fans);
+  random::uniform(weight, -bound, bound, generator);
+}
+
+void xavier_normal(TensorView<float> row, random::Generator& generator) {
+  require(row.rank() == 2 && row.size(0) == 1, "xavier_normal", "row must have the shape (1, E)",
+          [&] { return to_string(row.shape()); });
+  const auto fans = static_cast<double>(2 * row.size(1));
+  random::normal(row, 0.0, std::sqrt(2.0 / fans), generator);
+}
+
 }  // namespace attention::nn

@@ -1,4 +1,5 @@
 #include <atomic>
+#include <chrono>
 #include <stdexcept>
 #include <thread>
 #include <vector>
@@ -114,6 +115,23 @@ TEST(ParallelFor, WorksInAForkedChild) {
   EXPECT_EQ(WEXITSTATUS(status), 0);
   parallel_for(10, 2, [&](std::int64_t, int) { ++warm; });
   EXPECT_EQ(warm, 20);
+}
+
+TEST(InterruptCheck, EndsALoopOfItsThread) {
+  const auto slow = [](std::int64_t, int) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  };
+  const auto stop = [] { throw std::runtime_error("interrupted"); };
+  {
+    const InterruptCheck check(stop);
+    for (const int threads : {1, 3}) {
+      EXPECT_THROW(parallel_for(1000, threads, slow), std::runtime_error);
+    }
+    std::thread other([&] { EXPECT_NO_THROW(parallel_for(20, 1, slow)); });
+    other.join();
+    EXPECT_NO_THROW(parallel_for(3, 1, [](std::int64_t, int) {})) << "short loops do not ask";
+  }
+  EXPECT_NO_THROW(parallel_for(20, 1, slow));
 }
 
 class CountingExecutor final : public Executor {

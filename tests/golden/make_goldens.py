@@ -39,6 +39,14 @@ def sequential():
 EXPERIMENTS = {"pattern": pattern(), "fibonacci": fibonacci(), "sequential": sequential()}
 
 
+TORCH_MODULES = {
+    "packed": {},
+    "split": {"kdim": 5, "vdim": 7},
+    "no_bias": {"bias": False},
+    "appended": {"add_bias_kv": True, "add_zero_attn": True},
+}
+
+
 class MultiHeadAttention(nn.Module):
     """The module of the tutorials: four linear layers, split into heads, softmax(q k^T / sqrt(D)) v, join."""
 
@@ -114,6 +122,27 @@ def main():
         case |= {"mask": mask.numpy(), "output": output.numpy(), "weights": weights.numpy()}
         for key_name, array in case.items():
             arrays[f"cross/{'bias' if bias else 'no_bias'}/{key_name}"] = array
+
+    # torch's own module, whose initialisation and extra keys differ. Its masks say True where a cell is blocked.
+    for name, options in TORCH_MODULES.items():
+        torch.manual_seed(17)
+        module = nn.MultiheadAttention(12, 3, **options)
+        query = torch.randn(4, 2, 12)
+        key = torch.randn(6, 2, options.get("kdim", 12))
+        value = torch.randn(6, 2, options.get("vdim", 12))
+        attn_mask = torch.rand(2 * 3, 4, 6) < 0.3
+        key_padding_mask = torch.zeros(2, 6, dtype=torch.bool)
+        key_padding_mask[1, 4:] = True
+        attn_mask[:, :, 0] = False  # every row sees a key
+        with torch.no_grad():
+            output, weights = module(
+                query, key, value, key_padding_mask, attn_mask=attn_mask, average_attn_weights=False
+            )
+        case = {"query": query, "key": key, "value": value, "attn_mask": attn_mask}
+        case |= {"key_padding_mask": key_padding_mask, "output": output, "weights": weights}
+        case |= {f"state.{parameter}": tensor for parameter, tensor in module.state_dict().items()}
+        for key_name, tensor in case.items():
+            arrays[f"torch_mha/{name}/{key_name}"] = tensor.detach().numpy()
 
     path = pathlib.Path(__file__).parent / "goldens.npz"
     np.savez_compressed(path, **{name.replace("/", "."): array for name, array in arrays.items()})

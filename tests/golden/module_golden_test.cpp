@@ -88,5 +88,53 @@ INSTANTIATE_TEST_SUITE_P(Bias, CrossGolden, testing::Bool(), [](const auto& test
   return test.param ? "with_bias" : "without_bias";
 });
 
+struct TorchCase {
+  std::string name;
+  MultiHeadAttentionOptions options;
+};
+
+class TorchModuleGolden : public testing::TestWithParam<TorchCase> {};
+
+/// bias_k and bias_v are normal draws, which are torch's to within 4 ulp.
+void expect_parameter(const Parameter<const float>& parameter, const std::string& name) {
+  const Tensor<float> found = Tensor<float>::copy_of(parameter.value);
+  const Tensor<float> expected = values<float>(name);
+  ASSERT_EQ(found.shape(), expected.shape()) << name;
+  if (parameter.name == "bias_k" || parameter.name == "bias_v") {
+    EXPECT_THAT(found.values(), testing::Pointwise(testing::FloatEq(), expected.values())) << name;
+  } else {
+    EXPECT_THAT(found.values(), testing::ElementsAreArray(expected.values())) << name;
+  }
+}
+
+TEST_P(TorchModuleGolden, ParametersOutputAndWeightsOfEachHead) {
+  const std::string prefix = "torch_mha." + GetParam().name;
+  MultiHeadAttentionOptions options = GetParam().options;
+  options.embed_dim = 12;
+  options.num_heads = 3;
+  options.batch_first = false;
+  options.initialisation = Initialisation::torch_mha;
+  random::Generator generator(17);
+  const MultiHeadAttention module(options, generator);
+  for (const auto& parameter : module.torch_parameters()) {
+    expect_parameter(parameter, prefix + ".state." + parameter.name);
+  }
+  const TensorView<const bool> mask = golden(prefix + ".attn_mask").as<bool>().split(0, 2);
+  const AttentionOutput result = module.forward(
+      golden(prefix + ".query").as<float>(), golden(prefix + ".key").as<float>(),
+      golden(prefix + ".value").as<float>(),
+      {.mask = Mask::block(mask),
+       .key_padding_mask = Mask::block(golden(prefix + ".key_padding_mask").as<bool>())});
+  expect_near(result.attention_weights, prefix + ".weights");
+  expect_near(result.output, prefix + ".output");
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Options, TorchModuleGolden,
+    testing::Values(TorchCase{"packed", {}}, TorchCase{"split", {.kdim = 5, .vdim = 7}},
+                    TorchCase{"no_bias", {.bias = false}},
+                    TorchCase{"appended", {.add_bias_kv = true, .add_zero_attn = true}}),
+    [](const auto& test) { return test.param.name; });
+
 }  // namespace
 }  // namespace attention::nn
