@@ -1,0 +1,345 @@
+#include "sdpa.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <attention/core/error.hpp>
+#include <attention/ops/sdpa.hpp>
+
+#include "arrays.hpp"
+#include "without_gil.hpp"
+
+namespace attention::python {
+namespace {
+
+constexpr const char* kFunction = "scaled_dot_product_attention";
+
+/// The arrays of a call, as they came.
+struct Arguments {
+  Array query;
+  Array key;
+  Array value;
+  Array mask;
+  Array alibi_slopes;
+  Array sinks;
+  Array key_lengths;
+  Array out;
+};
+
+/// A problem of rank R >= 4: (..., H, L, D), where the dimensions before the last four are looped
+/// over. `rank` is the rank of the results.
+struct Problem {
+  int rank = 4;
+  Shape outer;
+  std::int64_t B = 1;
+  std::int64_t H = 1;
+  std::int64_t L = 0;
+  std::int64_t S = 0;
+  std::int64_t Dv = 0;
+};
+
+/// The view with dimensions of 1 in front, up to the rank.
+AnyView raised(AnyView view, int rank) {
+  while (view.rank() < rank) {
+    view = view.unsqueeze(0);
+  }
+  return view;
+}
+
+template <class T>
+TensorView<T> raised(TensorView<T> view, int rank) {
+  while (view.rank() < rank) {
+    view = view.unsqueeze(0);
+  }
+  return view;
+}
+
+std::string shapes_of(const Arguments& a) {
+  return "query " + to_string(a.query.view().shape()) + ", key " + to_string(a.key.view().shape()) +
+         ", value " + to_string(a.value.view().shape());
+}
+
+/// Gives all three one rank and one batch shape, by views, and says what the problem is.
+Problem broadcast(const Arguments& a, bool enable_gqa, AnyView& q, AnyView& k, AnyView& v) {
+  const auto found = [&] { return shapes_of(a); };
+  require(q.rank() >= 2 && k.rank() >= 2 && v.rank() >= 2, kFunction,
+          "query, key and value must have the shapes (..., L, E), (..., S, E) and (..., S, Ev)",
+          found);
+  Problem problem;
+  problem.rank = std::max({q.rank(), k.rank(), v.rank()});
+  const int rank = std::max(problem.rank, 4);
+  AnyView* const views[] = {&q, &k, &v};
+  for (AnyView* view : views) {
+    *view = raised(std::move(*view), rank);
+  }
+  const int heads = rank - 3;
+  Shape common;
+  for (int dim = 0; dim <= heads; ++dim) {
+    std::int64_t extent = 1;
+    for (const AnyView* view : views) {
+      extent = view->size(dim) == 1 ? extent : view->size(dim);
+    }
+    const bool grouped = enable_gqa && dim == heads;
+    for (const AnyView* view : views) {
+      require(grouped || view->size(dim) == 1 || view->size(dim) == extent, kFunction,
+              dim == heads ? "query, key and value must have the same heads, or 1 (enable_gqa lets "
+                             "groups of query heads share a key head)"
+                           : "query, key and value must have the same batch dimensions, or 1",
+              found);
+    }
+    common.push_back(extent);
+  }
+  if (enable_gqa) {
+    require(k.size(heads) == v.size(heads), kFunction,
+            "key and value must have the same number of heads", found);
+    common[heads] = q.size(heads);
+  }
+  for (AnyView* view : views) {
+    Shape shape = view->shape();
+    for (int dim = 0; dim < heads; ++dim) {
+      shape[dim] = common[dim];
+    }
+    // Keys and values of one head serve all queries as they are; otherwise they agree.
+    const bool keys_of_one_head = view != &q && k.size(heads) == 1 && v.size(heads) == 1;
+    if (!enable_gqa && !keys_of_one_head) {
+      shape[heads] = common[heads];
+    }
+    *view = view->broadcast_to(shape);
+  }
+  for (int dim = 0; dim < rank - 4; ++dim) {
+    problem.outer.push_back(common[dim]);
+  }
+  problem.B = common[rank - 4];
+  problem.H = common[heads];
+  problem.L = q.size(rank - 2);
+  problem.S = k.size(rank - 2);
+  problem.Dv = v.size(rank - 1);
+  return problem;
+}
+
+/// The last four dimensions of a view at an index of those before them.
+template <class T>
+TensorView<T> inner(TensorView<T> view, const Dims& index) {
+  for (int dim = 0; dim < index.rank() && !view.is_null(); ++dim) {
+    view = view.select(0, index[dim]);
+  }
+  return view;
+}
+
+/// The whole shape of a result whose last two extents are given, at the rank of the call.
+Shape result_shape(const Problem& problem, std::int64_t rows, std::optional<std::int64_t> columns) {
+  Shape shape = problem.outer;
+  shape.push_back(problem.B);
+  shape.push_back(problem.H);
+  shape.push_back(rows);
+  if (columns) {
+    shape.push_back(*columns);
+  }
+  for (int rank = std::max(problem.rank, 4); rank > problem.rank; --rank) {
+    shape.erase(0);
+  }
+  return shape;
+}
+
+/// Calls compute(mask) with the mask at an index, typed by what it holds.
+template <class Compute>
+void with_mask(const AnyView& mask, const Dims& index, const Compute& compute) {
+  const auto typed = [&]<class M>() {
+    const TensorView<const M> view = inner(mask.as<M>(), index);
+    if constexpr (std::is_same_v<M, bool>) {
+      compute(Mask::keep(view));
+    } else {
+      compute(Mask::add(view));
+    }
+  };
+  switch (mask.dtype()) {
+    case DType::boolean:
+      return typed.template operator()<bool>();
+    case DType::float64:
+      return typed.template operator()<double>();
+    case DType::float16:
+      return typed.template operator()<float16>();
+    case DType::bfloat16:
+      return typed.template operator()<bfloat16>();
+    default:
+      return typed.template operator()<float>();
+  }
+}
+
+template <class T>
+struct Results {
+  Tensor<T> out;
+  Tensor<Accumulator<T>> lse;
+  Tensor<Accumulator<T>> weights;
+};
+
+/// Calls function(index) for each index of the shape.
+template <class Function>
+void for_each_index(const Shape& shape, const Function& function) {
+  std::int64_t number = 0;
+  const std::int64_t count = element_count(shape);
+  for (; number < count; ++number) {
+    Dims index = shape;
+    std::int64_t rest = number;
+    for (int dim = shape.rank() - 1; dim >= 0; --dim) {
+      index[dim] = rest % shape[dim];
+      rest /= shape[dim];
+    }
+    function(index);
+  }
+}
+
+template <class T>
+struct Call {
+  const Problem& problem;
+  TensorView<const T> q;
+  TensorView<const T> k;
+  TensorView<const T> v;
+  SdpaOutputs<T> outputs;  // of the problem's rank, 4 or more
+  AnyView mask;
+
+  void operator()(SdpaOptions options) const {
+    const int last = q.rank() - 1;
+    const SdpaSize size{.B = problem.B,
+                        .H = problem.H,
+                        .Hkv = k.size(last - 2),
+                        .L = problem.L,
+                        .S = problem.S,
+                        .D = q.size(last),
+                        .Dv = problem.Dv,
+                        .dtype = kDTypeOf<T>};
+    std::vector<std::byte> workspace(sdpa_workspace_size(size, options.execution));
+    for_each_index(problem.outer, [&](const Dims& index) {
+      const SdpaOutputs<T> here{.out = inner(outputs.out, index),
+                                .lse = inner(outputs.lse, index),
+                                .weights = inner(outputs.weights, index)};
+      const auto compute = [&](const Mask& this_mask) {
+        options.mask = this_mask;
+        sdpa_into(here, inner(q, index), inner(k, index), inner(v, index), options, workspace);
+      };
+      mask.is_null() ? compute(Mask()) : with_mask(mask, index, compute);
+    });
+  }
+};
+
+template <class T>
+nb::tuple attend(const Arguments& a, const SdpaRequest& request, Library library) {
+  AnyView q = a.query.view();
+  AnyView k = a.key.view();
+  AnyView v = a.value.view();
+  const Problem problem = broadcast(a, request.enable_gqa, q, k, v);
+  const int rank = std::max(problem.rank, 4);
+
+  Results<T> results;
+  const Shape out_shape = result_shape(problem, problem.L, problem.Dv);
+  const Shape lse_shape = result_shape(problem, problem.L, std::nullopt);
+  const Shape weights_shape = result_shape(problem, problem.L, problem.S);
+  TensorView<T> out;
+  if (a.out.given()) {
+    require(a.out.view().shape() == out_shape, kFunction, "out must have the shape of the result",
+            [&] {
+              return "out " + to_string(a.out.view().shape()) + ", result " + to_string(out_shape);
+            });
+    out = a.out.writable<T>();
+  } else {
+    results.out = Tensor<T>(out_shape);
+    out = results.out.view();
+  }
+  SdpaOutputs<T> outputs{.out = raised(out, rank)};
+  if (request.return_lse) {
+    results.lse = Tensor<Accumulator<T>>(lse_shape);
+    outputs.lse = raised(results.lse.view(), rank - 1);
+  }
+  if (request.return_weights) {
+    results.weights = Tensor<Accumulator<T>>(weights_shape);
+    outputs.weights = raised(results.weights.view(), rank);
+  }
+
+  AnyView mask = a.mask.view();
+  if (a.mask.given()) {
+    require(mask.rank() <= rank, kFunction, "attn_mask must broadcast to (..., H, L, S)", [&] {
+      return "attn_mask " + to_string(mask.shape()) +
+             ", (..., H, L, S) = " + to_string(weights_shape);
+    });
+    mask = raised(std::move(mask), rank);
+    Shape shape = mask.shape();
+    for (int dim = 0; dim < rank - 4; ++dim) {
+      shape[dim] = problem.outer[dim];
+    }
+    mask = mask.broadcast_to(shape);
+  }
+  SdpaOptions options = request.options;
+  options.alibi_slopes = a.alibi_slopes.view();
+  options.sinks = a.sinks.view();
+  options.key_lengths = a.key_lengths.view();
+  require(problem.outer.rank() == 0 || !a.key_lengths.given(), kFunction,
+          "key_lengths (B) needs inputs of at most 4 dimensions", [&] { return shapes_of(a); });
+  const Call<T> call{.problem = problem,
+                     .q = q.as<T>(),
+                     .k = k.as<T>(),
+                     .v = v.as<T>(),
+                     .outputs = outputs,
+                     .mask = mask};
+  without_gil([&] { call(options); });
+  return nb::make_tuple(handed_over(std::move(results.out), library, out_shape),
+                        handed_over(std::move(results.weights), library, weights_shape),
+                        handed_over(std::move(results.lse), library, lse_shape));
+}
+
+void check_dtypes(const Arguments& a, nb::handle key, nb::handle value, nb::handle mask,
+                  nb::handle out) {
+  const DType dtype = a.query.dtype();
+  const std::string wanted = "must have the dtype of query, " + std::string(name_of(dtype));
+  if (a.key.dtype() != dtype) {
+    throw_type_error(kFunction, "key", wanted, described(key));
+  }
+  if (a.value.dtype() != dtype) {
+    throw_type_error(kFunction, "value", wanted, described(value));
+  }
+  if (a.out.given() && a.out.dtype() != dtype) {
+    throw_type_error(kFunction, "out", wanted, described(out));
+  }
+  if (a.mask.given() && a.mask.dtype() != DType::boolean && !is_floating(a.mask.dtype())) {
+    throw_type_error(
+        kFunction, "attn_mask",
+        "must hold bools (True: attend) or floating-point numbers (added to the scores)",
+        described(mask));
+  }
+}
+
+}  // namespace
+
+nb::tuple sdpa(nb::handle query, nb::handle key, nb::handle value, nb::handle attn_mask,
+               nb::handle alibi_slopes, nb::handle sinks, nb::handle key_lengths, nb::handle out,
+               const SdpaRequest& request) {
+  Arguments a{.query = Array::reading(kFunction, "query", query),
+              .key = Array::reading(kFunction, "key", key),
+              .value = Array::reading(kFunction, "value", value),
+              .mask = Array::reading(kFunction, "attn_mask", attn_mask, true),
+              .alibi_slopes = Array::reading(kFunction, "alibi_slopes", alibi_slopes, true),
+              .sinks = Array::reading(kFunction, "sinks", sinks, true),
+              .key_lengths = Array::reading(kFunction, "key_lengths", key_lengths, true),
+              .out = out.is_none() ? Array() : Array::writing(kFunction, "out", out)};
+  if (!is_floating(a.query.dtype())) {
+    throw_type_error(kFunction, "query", "must hold floating-point numbers", described(query));
+  }
+  check_dtypes(a, key, value, attn_mask, out);
+  const Library library = library_of(query);
+  switch (a.query.dtype()) {
+    case DType::float64:
+      return attend<double>(a, request, library);
+    case DType::float16:
+      return attend<float16>(a, request, library);
+    case DType::bfloat16:
+      return attend<bfloat16>(a, request, library);
+    default:
+      return attend<float>(a, request, library);
+  }
+}
+
+}  // namespace attention::python
