@@ -37,7 +37,7 @@ void xavier_uniform(TensorView<float> weight, random::Generator& generator) {
   require(weight.rank() == 2, "xavier_uniform", "weight must have the shape (O, I)",
           [&] { return to_string(weight.shape()); });
   const auto fans = static_cast<double>(weight.size(0) + weight.size(1));
-  const double bound = std::sqrt(3.0) * std::sqrt(2.0 / fans);
+  const double bound = std::numbers::sqrt3 * std::sqrt(2.0 / fans);
   random::uniform(weight, -bound, bound, generator);
 }
 

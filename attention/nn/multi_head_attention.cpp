@@ -19,7 +19,9 @@ namespace {
 constexpr const char* kFunction = "nn::MultiHeadAttention";
 
 /// The input projections, in the order in which they lie in memory.
-enum Projection : int { kQuery, kKey, kValue };
+constexpr int kQuery = 0;
+constexpr int kKey = 1;
+constexpr int kValue = 2;
 constexpr const char* kLayerNames[] = {"W_q.", "W_k.", "W_v."};
 constexpr const char* kTorchNames[] = {"q_proj_weight", "k_proj_weight", "v_proj_weight"};
 
@@ -54,9 +56,9 @@ struct ParameterList {
   List list;
 
   template <class View>
-  void add(std::string name, const View& view) {
+  void add(const std::string& name, const View& view) {
     if (!view.is_null()) {
-      list.push_back({.name = std::move(name), .value = view});
+      list.push_back({.name = name, .value = view});
     }
   }
 };
@@ -93,7 +95,7 @@ List list_torch_parameters(Storage& storage) {
   return std::move(result.list);
 }
 
-const MultiHeadAttentionOptions& checked(const MultiHeadAttentionOptions& options) {
+MultiHeadAttentionOptions checked(const MultiHeadAttentionOptions& options) {
   const auto found = [&] {
     return "embed_dim " + std::to_string(options.embed_dim) + ", num_heads " +
            std::to_string(options.num_heads);

@@ -90,7 +90,9 @@ TYPED_TEST(SdpaRows, Rule03AScoreOfMinusInfinityIsNoWeightBesideAFiniteOne) {
 }
 
 template <class Mask>
-constexpr auto kLowest = static_cast<double>(std::numeric_limits<Mask>::lowest());
+constexpr double kLowest = std::numeric_limits<Mask>::lowest();
+template <>
+constexpr double kLowest<float> = -0x1.FFFFFEp127;
 template <>
 constexpr double kLowest<float16> = -65504.0;
 template <>

@@ -33,6 +33,13 @@ Mask mask_of(MaskKind kind, const AnyView& view) {
   }
 }
 
+/// (B, S) as (B, 1, 1, S).
+Mask by_key(const Mask& padding) {
+  return padding.kind() == MaskKind::none
+             ? Mask()
+             : mask_of(padding.kind(), padding.view().unsqueeze(1).unsqueeze(1));
+}
+
 void check_broadcast(const char* function, const Mask& mask, const MaskSize& size) {
   const Shape& shape = mask.view().shape();
   const Shape scores = {size.B, size.H, size.L, size.S};
@@ -60,39 +67,32 @@ double added(const Mask& mask, std::int64_t offset) {
   return mask.view().load<double>(offset);
 }
 
-/// Calls put(i, value) for each cell of the joined mask in row-major order.
+/// The strides of a mask as one of shape (B, H, L, S); 0 for no mask.
+Strides strides_of(const AnyView& mask, const MaskSize& size) {
+  return mask.is_null() ? Strides{0, 0, 0, 0}
+                        : mask.broadcast_to({size.B, size.H, size.L, size.S}).strides();
+}
+
+/// Calls put(cell, value) for each cell of the joined mask but those of appended keys; `value` is
+/// what is added there.
 template <class Put>
-void for_each_cell(const MaskParts& parts, const MaskSize& size, const Shape& shape,
+void for_each_cell(const MaskParts& parts, const MaskSize& size, const Shape& joined,
                    const Put& put) {
-  const auto strides_of = [](const Mask& mask, const Shape& full) {
-    return mask.kind() == MaskKind::none ? Strides{0, 0, 0, 0}
-                                         : mask.view().broadcast_to(full).strides();
-  };
-  const Strides mask = strides_of(parts.mask, {size.B, size.H, size.L, size.S});
-  const Mask padding_mask = parts.key_padding_mask.kind() == MaskKind::none
-                                ? Mask()
-                                : mask_of(parts.key_padding_mask.kind(),
-                                          parts.key_padding_mask.view().unsqueeze(1).unsqueeze(1));
-  const Strides padding = strides_of(padding_mask, {size.B, size.H, size.L, size.S});
-  std::int64_t cell = 0;
-  for (std::int64_t b = 0; b < shape[0]; ++b) {
-    for (std::int64_t h = 0; h < shape[1]; ++h) {
-      for (std::int64_t i = 0; i < size.L; ++i) {
-        for (std::int64_t j = 0; j < shape[3]; ++j, ++cell) {
-          if (j >= size.S) {
-            put(cell, 0.0);
-            continue;
-          }
-          const double first =
-              added(parts.mask, b * mask[0] + h * mask[1] + i * mask[2] + j * mask[3]);
-          const double second = added(padding_mask, b * padding[0] + j * padding[3]);
-          const bool blocked =
-              first == kMinusInfinity || second == kMinusInfinity || (parts.causal && j > i);
-          put(cell, blocked ? kMinusInfinity : first + second);
-        }
-      }
-    }
-  }
+  const Mask& mask = parts.mask;
+  const Mask padding = by_key(parts.key_padding_mask);
+  const Shape cells = {joined[0], joined[1], size.L, size.S};
+  for_each_offset(
+      cells,
+      [&](std::int64_t cell, std::int64_t in_mask, std::int64_t in_padding, std::int64_t i,
+          std::int64_t j) {
+        const double first = added(mask, in_mask);
+        const double second = added(padding, in_padding);
+        const bool blocked =
+            first == kMinusInfinity || second == kMinusInfinity || (parts.causal && j > i);
+        put(cell, blocked ? kMinusInfinity : first + second);
+      },
+      row_major_strides(joined), strides_of(mask.view(), size), strides_of(padding.view(), size),
+      Strides{0, 0, 1, 0}, Strides{0, 0, 0, 1});
 }
 
 }  // namespace
@@ -113,8 +113,7 @@ JoinedMask joined_mask(const char* function, const MaskParts& parts, const MaskS
   JoinedMask joined{.causal = parts.causal};
   const bool passes_on = size.appended == 0 && !(has_mask && has_padding);
   if (passes_on || (!has_mask && !has_padding && !parts.causal)) {
-    joined.mask =
-        has_padding ? mask_of(padding.kind(), padding.view().unsqueeze(1).unsqueeze(1)) : mask;
+    joined.mask = has_padding ? by_key(padding) : mask;
     return joined;
   }
   joined.causal = false;  // it counts to S, not to the appended keys: it goes into the mask
@@ -128,7 +127,7 @@ JoinedMask joined_mask(const char* function, const MaskParts& parts, const MaskS
                   [&](std::int64_t cell, double value) { joined.bias.data()[cell] = value; });
     joined.mask = Mask::add(std::as_const(joined.bias).view());
   } else {
-    joined.keep = Tensor<bool>(shape);
+    joined.keep = Tensor<bool>::filled(shape, true);
     for_each_cell(parts, size, shape, [&](std::int64_t cell, double value) {
       joined.keep.data()[cell] = value == 0.0;
     });

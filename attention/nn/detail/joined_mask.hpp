@@ -12,7 +12,7 @@ namespace attention::nn::detail {
 struct MaskParts {
   Mask mask = {};              // broadcasts to (B, H, L, S)
   Mask key_padding_mask = {};  // (B, S)
-  bool causal = false;    // query i sees keys 0 to i
+  bool causal = false;         // query i sees keys 0 to i
 };
 
 struct MaskSize {
