@@ -47,7 +47,8 @@ figcaption { font-size: .86rem; line-height: 1.45; color: var(--soft); margin-to
 .scroll { overflow-x: auto; margin: 1rem 0; background: var(--card); border: 1px solid var(--line); border-radius: 10px; }
 table { border-collapse: collapse; width: 100%; font-size: .86rem; line-height: 1.4; }
 th, td { text-align: left; vertical-align: top; padding: .6rem .8rem; border-bottom: 1px solid var(--line); }
-th { font-weight: 600; color: var(--soft); white-space: nowrap; }
+th { font-weight: 600; color: var(--soft); }
+td:first-child { min-width: 11rem; }
 tbody tr:last-child td { border-bottom: 0; }
 td.group { font-weight: 600; }
 .tag { display: inline-block; padding: .12rem .55rem; border-radius: 1rem; font-size: .8rem; }
