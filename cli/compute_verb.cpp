@@ -145,11 +145,7 @@ OwnedMask make_mask(const ComputeOptions& options, const AnyTensor& array) {
   if (options.mask_kind == "add") {
     require(is_floating(view.dtype()), "compute", "a mask of kind add must hold floating numbers",
             [&] { return std::string(name_of(view.dtype())); });
-    visit(view.dtype(), [&]<class T>() {
-      if constexpr (is_floating(kDTypeOf<T>)) {
-        result.mask = Mask::add(view.as<T>());
-      }
-    });
+    result.mask = Mask::of(MaskKind::add, view);
     return result;
   }
   result.boolean = as_boolean(view);

@@ -28,6 +28,10 @@ class ATTENTION_API Mask {
   static Mask add(TensorView<const float16> mask) { return {MaskKind::add, mask}; }
   static Mask add(TensorView<const bfloat16> mask) { return {MaskKind::add, mask}; }
 
+  /// The same where kind and element type are known at run time. Throws Error unless the elements
+  /// are bool for keep and block, floating-point for add; `none` takes a null view.
+  static Mask of(MaskKind kind, const AnyView& view);
+
   /// A temporary would not outlive the mask.
   static Mask keep(Tensor<bool>&&) = delete;
   static Mask block(Tensor<bool>&&) = delete;

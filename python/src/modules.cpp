@@ -47,23 +47,13 @@ nb::tuple pair(nn::AttentionOutput&& result, nb::handle like) {
 /// A mask in torch.nn.MultiheadAttention's sense: True is blocked, floating-point numbers are
 /// added.
 Mask blocking_mask(const char* function, const char* name, nb::handle object, const AnyView& view) {
-  switch (view.dtype()) {
-    case DType::boolean:
-      return Mask::block(view.as<bool>());
-    case DType::float32:
-      return Mask::add(view.as<float>());
-    case DType::float64:
-      return Mask::add(view.as<double>());
-    case DType::float16:
-      return Mask::add(view.as<float16>());
-    case DType::bfloat16:
-      return Mask::add(view.as<bfloat16>());
-    default:
-      throw_type_error(
-          function, name,
-          "must hold bools (True: blocked) or floating-point numbers (added to the scores)",
-          described(object));
+  if (view.dtype() != DType::boolean && !is_floating(view.dtype())) {
+    throw_type_error(
+        function, name,
+        "must hold bools (True: blocked) or floating-point numbers (added to the scores)",
+        described(object));
   }
+  return Mask::of(view.dtype() == DType::boolean ? MaskKind::block : MaskKind::add, view);
 }
 
 nb::tuple attend(nb::handle query, nb::handle key, nb::handle value, nb::handle mask,

@@ -146,29 +146,21 @@ Shape result_shape(const Problem& problem, std::int64_t rows, std::optional<std:
   return shape;
 }
 
-/// Calls compute(mask) with the mask at an index, typed by what it holds.
-template <class Compute>
-void with_mask(const AnyView& mask, const Dims& index, const Compute& compute) {
-  const auto typed = [&]<class M>() {
-    const TensorView<const M> view = inner(mask.as<M>(), index);
-    if constexpr (std::is_same_v<M, bool>) {
-      compute(Mask::keep(view));
-    } else {
-      compute(Mask::add(view));
-    }
-  };
-  switch (mask.dtype()) {
-    case DType::boolean:
-      return typed.template operator()<bool>();
-    case DType::float64:
-      return typed.template operator()<double>();
-    case DType::float16:
-      return typed.template operator()<float16>();
-    case DType::bfloat16:
-      return typed.template operator()<bfloat16>();
-    default:
-      return typed.template operator()<float>();
+/// The mask at an index of the dimensions before the last four.
+Mask inner_mask(const AnyView& mask, const Dims& index) {
+  if (mask.is_null()) {
+    return {};
   }
+  std::int64_t offset = 0;
+  Layout layout = mask.layout();
+  for (int dim = 0; dim < index.rank(); ++dim) {
+    offset += index[dim] * mask.strides()[dim];
+    layout.shape.erase(0);
+    layout.strides.erase(0);
+  }
+  const auto bytes = offset * static_cast<std::int64_t>(size_of(mask.dtype()));
+  const AnyView view(static_cast<const std::byte*>(mask.data()) + bytes, mask.dtype(), layout);
+  return Mask::of(mask.dtype() == DType::boolean ? MaskKind::keep : MaskKind::add, view);
 }
 
 template <class T>
@@ -218,14 +210,29 @@ struct Call {
       const SdpaOutputs<T> here{.out = inner(outputs.out, index),
                                 .lse = inner(outputs.lse, index),
                                 .weights = inner(outputs.weights, index)};
-      const auto compute = [&](const Mask& this_mask) {
-        options.mask = this_mask;
-        sdpa_into(here, inner(q, index), inner(k, index), inner(v, index), options, workspace);
-      };
-      mask.is_null() ? compute(Mask()) : with_mask(mask, index, compute);
+      options.mask = inner_mask(mask, index);
+      sdpa_into(here, inner(q, index), inner(k, index), inner(v, index), options, workspace);
     });
   }
 };
+
+/// sdpa_into checks each slice of the dimensions before the last four by itself: here `out` is kept
+/// apart from all of every input.
+void check_out_apart(const Arguments& a, const Problem& problem) {
+  if (!a.out.given() || problem.outer.rank() == 0) {
+    return;
+  }
+  const auto placement = [](const AnyView& view) {
+    return Placement{view.data(), view.layout(), size_of(view.dtype())};
+  };
+  for (const auto& [name, input] :
+       {std::pair("query", &a.query), std::pair("key", &a.key), std::pair("value", &a.value),
+        std::pair("attn_mask", &a.mask)}) {
+    require(!input->given() || !may_overlap(placement(a.out.view()), placement(input->view())),
+            kFunction, "out must not overlap an input",
+            [&, n = name] { return std::string("out and ") + n + " share memory"; });
+  }
+}
 
 template <class T>
 nb::tuple attend(const Arguments& a, const SdpaRequest& request, Library library) {
@@ -273,6 +280,7 @@ nb::tuple attend(const Arguments& a, const SdpaRequest& request, Library library
     }
     mask = mask.broadcast_to(shape);
   }
+  check_out_apart(a, problem);
   SdpaOptions options = request.options;
   options.alibi_slopes = a.alibi_slopes.view();
   options.sinks = a.sinks.view();

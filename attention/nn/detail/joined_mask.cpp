@@ -9,35 +9,11 @@ namespace {
 
 constexpr double kMinusInfinity = -std::numeric_limits<double>::infinity();
 
-/// A mask of the kind over a view, where the kinds of mask and element fit.
-Mask mask_of(MaskKind kind, const AnyView& view) {
-  switch (kind) {
-    case MaskKind::none:
-      return {};
-    case MaskKind::keep:
-      return Mask::keep(view.as<bool>());
-    case MaskKind::block:
-      return Mask::block(view.as<bool>());
-    case MaskKind::add:
-      break;
-  }
-  switch (view.dtype()) {
-    case DType::float16:
-      return Mask::add(view.as<float16>());
-    case DType::bfloat16:
-      return Mask::add(view.as<bfloat16>());
-    case DType::float64:
-      return Mask::add(view.as<double>());
-    default:
-      return Mask::add(view.as<float>());
-  }
-}
-
 /// (B, S) as (B, 1, 1, S).
 Mask by_key(const Mask& padding) {
   return padding.kind() == MaskKind::none
              ? Mask()
-             : mask_of(padding.kind(), padding.view().unsqueeze(1).unsqueeze(1));
+             : Mask::of(padding.kind(), padding.view().unsqueeze(1).unsqueeze(1));
 }
 
 void check_broadcast(const char* function, const Mask& mask, const MaskSize& size) {
