@@ -17,8 +17,13 @@ namespace {
 constexpr double kAlpha = 0.001;
 
 /// Seeds are worked on in chunks whose sums are added in order, so that no result depends on the
-/// threads.
-constexpr std::int64_t kChunk = 100;
+/// threads: at most this many, fewer for long inputs, where one seed takes long enough.
+constexpr std::int64_t kLargestChunk = 100;
+constexpr std::int64_t kCellsOfAChunk = 65536;
+
+std::int64_t seeds_of_a_chunk(std::int64_t length) {
+  return std::clamp<std::int64_t>(kCellsOfAChunk / (length * length), 1, kLargestChunk);
+}
 
 /// The figures of documents are computed on the reference path, the same on every machine.
 constexpr Execution kExecution = {.path = Path::reference, .threads = 1};
@@ -250,15 +255,17 @@ Result run(const Experiment& experiment, const Settings& settings) {
   }
 
   const std::int64_t length = experiment.input.tokens.size(0);
-  const std::int64_t chunks = (settings.seeds + kChunk - 1) / kChunk;
+  const std::int64_t chunk_size = seeds_of_a_chunk(length);
+  const std::int64_t chunks = (settings.seeds + chunk_size - 1) / chunk_size;
   const double scale = scale_for(experiment, settings);
   std::vector<Tally> tallies(static_cast<std::size_t>(chunks));
   std::mutex progress_mutex;
   std::int64_t done = 0;
   parallel_for(chunks, settings.threads, [&](std::int64_t chunk, int) {
     Tally tally(events, length);
-    const std::int64_t end = std::min((chunk + 1) * kChunk, settings.seeds);
-    for (std::int64_t seed = chunk * kChunk; seed < end; ++seed) {
+    const std::int64_t end = std::min((chunk + 1) * chunk_size, settings.seeds);
+    for (std::int64_t seed = chunk * chunk_size; seed < end; ++seed) {
+      InterruptCheck::poll();
       const auto attended = attend(
           drawn_module(experiment, settings, static_cast<std::uint64_t>(seed)), experiment, scale);
       const TensorView<const float> weights = attended.attention_weights.view().select(0, 0);
@@ -273,7 +280,7 @@ Result run(const Experiment& experiment, const Settings& settings) {
     }
     tallies[static_cast<std::size_t>(chunk)] = std::move(tally);
     const std::scoped_lock lock(progress_mutex);
-    done += end - chunk * kChunk;
+    done += end - chunk * chunk_size;
     if (settings.progress) {
       settings.progress(done);
     }

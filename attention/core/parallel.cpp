@@ -26,7 +26,7 @@ namespace {
 thread_local bool inside_parallel_for = false;
 
 /// What this thread's loops ask between tasks; see InterruptCheck.
-thread_local const FunctionRef<void()>* interrupt_check = nullptr;
+thread_local InterruptCheck* interrupt_check = nullptr;
 constexpr std::chrono::milliseconds kInterruptInterval{50};
 
 std::atomic<int> process_default_threads{0};  // 0: not asked for yet
@@ -143,14 +143,10 @@ class Job {
 
   void work(int worker) noexcept {
     const bool nested = std::exchange(inside_parallel_for, true);
-    auto asked = interrupt_check == nullptr ? Clock::time_point() : Clock::now();
     try {
       for (std::int64_t task = next_++; task < tasks_; task = next_++) {
         body_(task, worker);
-        if (interrupt_check != nullptr && Clock::now() - asked > kInterruptInterval) {
-          (*interrupt_check)();
-          asked = Clock::now();
-        }
+        InterruptCheck::poll();
       }
     } catch (...) {
       const std::scoped_lock lock(mutex_);
@@ -169,8 +165,6 @@ class Job {
   }
 
  private:
-  using Clock = std::chrono::steady_clock;
-
   std::atomic<std::int64_t> next_{0};
   std::int64_t tasks_;
   FunctionRef<void(std::int64_t, int)> body_;
@@ -210,10 +204,22 @@ void parallel_for(std::int64_t tasks, int threads, FunctionRef<void(std::int64_t
 }
 
 InterruptCheck::InterruptCheck(FunctionRef<void()> check) noexcept
-    : check_(check), outer_(std::exchange(interrupt_check, &check_)) {}
+    : check_(check), outer_(std::exchange(interrupt_check, this)) {}
 
 InterruptCheck::~InterruptCheck() {
   interrupt_check = outer_;
+}
+
+void InterruptCheck::poll() {
+  InterruptCheck* const current = interrupt_check;
+  if (current == nullptr) {
+    return;
+  }
+  const auto now = std::chrono::steady_clock::now();
+  if (now - current->asked_ > kInterruptInterval) {
+    current->asked_ = now;
+    current->check_();
+  }
 }
 
 int resolve_threads(int threads) {

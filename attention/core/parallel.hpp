@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <type_traits>
@@ -72,9 +73,13 @@ class ATTENTION_API InterruptCheck {
   InterruptCheck& operator=(InterruptCheck&&) = delete;
   ~InterruptCheck();
 
+  /// Asks the check of this thread, if there is one and it has not been asked for 50 ms.
+  static void poll();
+
  private:
   FunctionRef<void()> check_;
-  const FunctionRef<void()>* outer_;
+  std::chrono::steady_clock::time_point asked_ = std::chrono::steady_clock::now();
+  InterruptCheck* outer_;
 };
 
 /// How many threads a call with this `threads` option uses: itself, or the process default for 0.

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include <attention/core/error.hpp>
+#include <attention/core/parallel.hpp>
 #include <attention/nn/detail/attend.hpp>
 #include <attention/nn/detail/joined_mask.hpp>
 #include <attention/nn/detail/keep_mask.hpp>
@@ -149,19 +150,22 @@ void project_into(TensorView<float> out, TensorView<const float> x, TensorView<c
 }
 
 /// (B, H, L, S) -> (B, L, S).
-Tensor<float> mean_over_heads(const Tensor<float>& weights) {
+Tensor<float> mean_over_heads(const Tensor<float>& weights, int threads) {
   const std::int64_t heads = weights.size(1);
-  const std::int64_t cells = weights.size(2) * weights.size(3);
-  Tensor<float> mean({weights.size(0), weights.size(2), weights.size(3)});
-  for (std::int64_t b = 0; b < weights.size(0); ++b) {
-    for (std::int64_t cell = 0; cell < cells; ++cell) {
+  const std::int64_t L = weights.size(2);
+  const std::int64_t S = weights.size(3);
+  Tensor<float> mean({weights.size(0), L, S});
+  parallel_for(weights.size(0) * L, threads, [&](std::int64_t row, int) {
+    const std::int64_t b = row / L;
+    const std::int64_t i = row % L;
+    for (std::int64_t j = 0; j < S; ++j) {
       float sum = 0;
       for (std::int64_t h = 0; h < heads; ++h) {
-        sum += weights.data()[(b * heads + h) * cells + cell];
+        sum += weights(b, h, i, j);
       }
-      mean.data()[b * cells + cell] = sum / static_cast<float>(heads);
+      mean(b, i, j) = sum / static_cast<float>(heads);
     }
-  }
+  });
   return mean;
 }
 
@@ -269,12 +273,12 @@ AttentionOutput MultiHeadAttention::forward(TensorView<const float> query,
   const std::int64_t L = x.query.size(1);
   const std::int64_t S = x.key.size(1);
   const std::int64_t appended = (options_.add_bias_kv ? 1 : 0) + (options_.add_zero_attn ? 1 : 0);
-  const detail::JoinedMask mask =
-      detail::joined_mask(kFunction,
-                          {.mask = options.mask,
-                           .key_padding_mask = options.key_padding_mask,
-                           .causal = options.causal},
-                          {.B = B, .H = num_heads(), .L = L, .S = S, .appended = appended});
+  const detail::JoinedMask mask = detail::joined_mask(
+      kFunction,
+      {.mask = options.mask,
+       .key_padding_mask = options.key_padding_mask,
+       .causal = options.causal},
+      {.B = B, .H = num_heads(), .L = L, .S = S, .appended = appended}, options.execution.threads);
 
   const Execution& execution = options.execution;
   const Tensor<float> q =
@@ -308,7 +312,7 @@ AttentionOutput MultiHeadAttention::forward(TensorView<const float> query,
                   .scale = options.scale,
                   .execution = execution});
   if (options.need_weights && options.average_weights) {
-    result.attention_weights = mean_over_heads(result.attention_weights);
+    result.attention_weights = mean_over_heads(result.attention_weights, execution.threads);
   }
 
   const bool length_first = x.batched && !options_.batch_first;

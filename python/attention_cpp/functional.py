@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import _core
+from ._options import check_flag, check_integer, check_number, check_pair, check_text
 
 
 def scaled_dot_product_attention(
@@ -71,6 +72,15 @@ def scaled_dot_product_attention(
     Source: Vaswani et al. 2017, "Attention Is All You Need", section 3.2.1.
     """
     function = "scaled_dot_product_attention"
+    check_flag(function, "is_causal", is_causal)
+    check_flag(function, "enable_gqa", enable_gqa)
+    check_number(function, "scale", scale, optional=True)
+    check_number(function, "softcap", softcap)
+    check_text(function, "causal_alignment", causal_alignment, optional=True)
+    check_integer(function, "causal_offset", causal_offset, optional=True)
+    check_pair(function, "window", window)
+    check_text(function, "path", path)
+    check_integer(function, "threads", threads)
     if dropout_p != 0.0:
         raise ValueError(f"{function}: dropout_p must be 0 until training lands; found {dropout_p}")
     if attn_mask is not None and is_causal:
@@ -91,7 +101,7 @@ def scaled_dot_product_attention(
         return_lse=return_lse,
         causal_alignment=causal_alignment,
         causal_offset=causal_offset,
-        window=(-1, -1) if window is None else window,
+        window=(-1, -1) if window is None else tuple(window),
         softcap=softcap,
         alibi_slopes=alibi_slopes,
         sinks=sinks,

@@ -12,14 +12,19 @@ from . import _core
 from ._core import Generator
 
 
-def _as_numpy(array: Any) -> NDArray[Any]:
-    """The array, a tensor that requires a gradient included, as NumPy sees it."""
-    return np.asarray(array.detach() if hasattr(array, "detach") else array)
+def _copied(array: Any) -> NDArray[Any]:
+    """A copy as NumPy sees it; tensors may require a gradient, and have any floating dtype."""
+    if hasattr(array, "detach"):
+        array = array.detach()
+        array = (array.float() if array.is_floating_point() else array).numpy()
+    return np.array(array)
 
 
 def _load(parameters: Mapping[str, NDArray[np.float32]], state: Mapping[str, Any], owner: str) -> None:
     """Copies `state` into `parameters`: all of it, or (after an error) nothing."""
-    arrays = {name: _as_numpy(array) for name, array in state.items()}
+    if not isinstance(state, Mapping):
+        raise TypeError(f"{owner}: the state must be a mapping of names to arrays; found {type(state).__name__}")
+    arrays = {name: _copied(array) for name, array in state.items()}
     missing = sorted(parameters.keys() - arrays.keys())
     unknown = sorted(arrays.keys() - parameters.keys())
     if missing or unknown:

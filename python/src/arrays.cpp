@@ -73,15 +73,24 @@ const void* own_address(nb::handle object) {
   return nullptr;
 }
 
+std::string device_name(nb::handle object) {
+  return nb::hasattr(object, "device") ? text_of(object.attr("device")) : described(object);
+}
+
 void check_device(const char* function, const char* argument, nb::handle object) {
   if (!nb::hasattr(object, "__dlpack_device__")) {
     return;
   }
-  const nb::tuple device(object.attr("__dlpack_device__")());
+  nb::object device;
+  try {
+    device = nb::steal(PySequence_Tuple(nb::object(object.attr("__dlpack_device__")()).ptr()));
+  } catch (const nb::python_error&) {  // a device that DLPack has no number for
+    throw_type_error(function, argument, "must lie in the memory of the CPU",
+                     "device " + device_name(object));
+  }
   if (nb::cast<int>(nb::int_(device[0])) != nb::device::cpu::value) {
-    const std::string name =
-        nb::hasattr(object, "device") ? text_of(object.attr("device")) : text_of(device);
-    throw_type_error(function, argument, "must lie in the memory of the CPU", "device " + name);
+    throw_type_error(function, argument, "must lie in the memory of the CPU",
+                     "device " + device_name(object));
   }
 }
 
@@ -98,6 +107,14 @@ void check_exportable(const char* function, const char* argument, nb::handle obj
                      described(object));
   }
   check_device(function, argument, object);
+  // torch's views that negate or conjugate when they are read: their memory holds other numbers.
+  for (const char* const lazily : {"is_neg", "is_conj"}) {
+    if (library_of(object) == Library::torch && nb::cast<bool>(object.attr(lazily)())) {
+      throw_type_error(function, argument,
+                       "must hold its numbers in memory: call resolve_neg() or resolve_conj()",
+                       std::string("a view with ") + lazily + "() true");
+    }
+  }
 }
 
 }  // namespace

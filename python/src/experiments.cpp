@@ -25,19 +25,21 @@ nb::object handed_over_vector(const std::vector<double>& values) {
   return handed_over(Tensor<double>({static_cast<std::int64_t>(values.size())}, values));
 }
 
-nb::dict event(const ex::EventResult& result) {
+nb::dict event(const ex::EventResult& result, bool measured) {
   nb::dict event;
   event["label"] = result.label;
   event["one_draw"] = result.one_draw;
   event["control"] = result.control;
-  event["count"] = result.count;
-  event["probability"] = result.probability;
-  event["interval"] = nb::make_tuple(result.interval.low, result.interval.high);
+  if (measured) {
+    event["count"] = result.count;
+    event["probability"] = result.probability;
+    event["interval"] = nb::make_tuple(result.interval.low, result.interval.high);
+  }
   event["exact"] = nb::cast(result.exact);
   return event;
 }
 
-nb::dict claim(const ex::ClaimResult& result) {
+nb::dict claim(const ex::ClaimResult& result, bool measured) {
   nb::dict claim;
   claim["id"] = result.claim->id;
   claim["statement"] = result.claim->statement;
@@ -47,7 +49,7 @@ nb::dict claim(const ex::ClaimResult& result) {
   claim["verdict"] = nb::cast(std::string(ex::name_of(result.verdict)));
   nb::list events;
   for (const ex::EventResult& one : result.events) {
-    events.append(event(one));
+    events.append(event(one, measured));
   }
   claim["events"] = events;
   return claim;
@@ -57,10 +59,22 @@ nb::dict effect(const ex::EffectResult& result) {
   nb::dict effect;
   effect["id"] = result.effect->id;
   effect["statement"] = result.effect->statement;
+  effect["published"] = result.effect->published;
+  effect["proof"] = result.effect->proof;
   effect["one_draw"] = result.one_draw;
   effect["control"] = result.control;
   effect["exact_mean"] = nb::cast(result.effect->exact_mean);
   effect["over_seeds"] = handed_over_vector(result.over_seeds);
+  if (!result.over_seeds.empty()) {
+    effect["mean"] = result.moments.mean;
+    effect["standard_error"] = result.moments.standard_error;
+    effect["standard_deviation"] = result.moments.standard_deviation;
+    effect["minimum"] = result.moments.minimum;
+    effect["maximum"] = result.moments.maximum;
+    effect["middle_95_percent"] = nb::make_tuple(ex::quantile(result.over_seeds, 0.025),
+                                                 ex::quantile(result.over_seeds, 0.975));
+    effect["rank_of_one_draw"] = ex::rank_of(result.one_draw, result.over_seeds);
+  }
   return effect;
 }
 
@@ -85,7 +99,7 @@ nb::dict fields_of(ex::Result&& result) {
   fields["largest_share"] = handed_over(std::move(result.distribution.largest_share));
   nb::list claims;
   for (const ex::ClaimResult& one : result.claims) {
-    claims.append(claim(one));
+    claims.append(claim(one, result.settings.seeds > 0));
   }
   fields["claims"] = claims;
   nb::list effects;
@@ -148,7 +162,7 @@ void bind_experiments(nb::module_& module) {
   });
   module.def("run_experiment", &run_named, nb::arg("name"), nb::arg("seed"), nb::arg("seeds"),
              nb::arg("heads"), nb::arg("score_factor"), nb::arg("threads"));
-  module.def("run_experiment_on_tokens", &run_on_tokens, nb::arg("tokens"),
+  module.def("run_experiment_on_tokens", &run_on_tokens, nb::arg("tokens").none(),
              nb::arg("labels").none(), nb::arg("seed"), nb::arg("seeds"), nb::arg("heads"),
              nb::arg("score_factor"), nb::arg("threads"));
 }

@@ -37,7 +37,8 @@ nb::bytes png(const Figure& self, double scale) {
   return nb::bytes(bytes.data(), bytes.size());
 }
 void save(const Figure& self, const nb::object& path, double scale) {
-  render::save(self.figure, nb::cast<std::string>(nb::module_::import_("os").attr("fspath")(path)),
+  render::save(self.figure,
+               nb::cast<std::string>(nb::module_::import_("os").attr("fsdecode")(path)),
                {.scale = scale});
 }
 #else
@@ -133,13 +134,13 @@ Figure heatmap(nb::handle weights, const Labels& row_labels, const Labels& colum
 void bind_figures(nb::module_& module) {
   nb::class_<Figure>(module, "Figure", "A figure. A notebook shows it; save writes it to a file.")
       .def(
-          "save", &save, nb::arg("path"), nb::arg("scale") = 2.0,
+          "save", &save, nb::arg("path").none(), nb::arg("scale") = 2.0,
           "Writes a .png, .svg or .pdf file, whole or not at all. scale: pixels of a PNG per unit.")
       .def("to_svg", &svg, "The SVG as text.")
       .def("to_png", &png, nb::arg("scale") = 2.0, "The bytes of the PNG.")
       .def("_repr_svg_", &svg)
       .def("_repr_png_", [](const Figure& self) { return png(self, 2.0); });
-  module.def("heatmap", &heatmap, nb::arg("weights"), nb::arg("row_labels").none(),
+  module.def("heatmap", &heatmap, nb::arg("weights").none(), nb::arg("row_labels").none(),
              nb::arg("column_labels").none(), nb::arg("title"), nb::arg("colormap"),
              nb::arg("scale"), nb::arg("shared_scale"));
 }

@@ -1,3 +1,4 @@
+#include <exception>
 #include <optional>
 #include <string>
 #include <utility>
@@ -74,14 +75,21 @@ nb::tuple bound_sdpa(nb::handle query, nb::handle key, nb::handle value, nb::han
 }  // namespace
 
 NB_MODULE(_core, module) {
+  nb::register_exception_translator([](const std::exception_ptr& error, void*) {
+    try {
+      std::rethrow_exception(error);
+    } catch (const FileError& file) {
+      PyErr_SetString(PyExc_OSError, file.what());
+    }
+  });
   module.attr("__version__") = ATTENTION_VERSION;
-  module.def("sdpa", &bound_sdpa, nb::arg("query"), nb::arg("key"), nb::arg("value"),
-             nb::arg("attn_mask").none(), nb::arg("is_causal"), nb::arg("scale").none(),
-             nb::arg("enable_gqa"), nb::arg("return_weights"), nb::arg("return_lse"),
-             nb::arg("causal_alignment").none(), nb::arg("causal_offset").none(), nb::arg("window"),
-             nb::arg("softcap"), nb::arg("alibi_slopes").none(), nb::arg("sinks").none(),
-             nb::arg("key_lengths").none(), nb::arg("out").none(), nb::arg("path"),
-             nb::arg("threads"));
+  module.def("sdpa", &bound_sdpa, nb::arg("query").none(), nb::arg("key").none(),
+             nb::arg("value").none(), nb::arg("attn_mask").none(), nb::arg("is_causal"),
+             nb::arg("scale").none(), nb::arg("enable_gqa"), nb::arg("return_weights"),
+             nb::arg("return_lse"), nb::arg("causal_alignment").none(),
+             nb::arg("causal_offset").none(), nb::arg("window"), nb::arg("softcap"),
+             nb::arg("alibi_slopes").none(), nb::arg("sinks").none(), nb::arg("key_lengths").none(),
+             nb::arg("out").none(), nb::arg("path"), nb::arg("threads"));
   module.def("copies", &copies);
   module.def("num_threads", &default_threads);
   module.def("set_num_threads", &set_default_threads, nb::arg("threads"));

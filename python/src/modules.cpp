@@ -83,12 +83,29 @@ nb::tuple forward(const MultiHeadAttention& module, nb::handle query, nb::handle
   return pair(std::move(result), query);
 }
 
-/// torch's attn_mask for a batch: (B * H, L, S) is (B, H, L, S).
-AnyView with_head_dimension(const AnyView& mask, std::int64_t heads) {
-  if (mask.rank() != 3 || mask.size(0) % heads != 0) {
+/// torch's attn_mask, (L, S) or (B * H, L, S), as (L, S) or (B, H, L, S).
+AnyView with_head_dimension(const char* function, const AnyView& mask,
+                            const MultiHeadAttention& module, const Inputs& inputs) {
+  const AnyView& query = inputs.query.view();
+  const AnyView& key = inputs.key.view();
+  if ((query.rank() != 2 && query.rank() != 3) || key.rank() != query.rank()) {
+    return mask;  // forward says what is wrong
+  }
+  const bool batched = query.rank() == 3;
+  const int length = batched && module.options().batch_first ? 1 : 0;
+  const std::int64_t batch = batched ? query.size(1 - length) : 1;
+  const Shape one = {query.size(length), key.size(length)};
+  const Shape each = {batch * module.num_heads(), one[0], one[1]};
+  if (mask.shape() == one) {
     return mask;
   }
-  return {mask.data(), mask.dtype(), split(mask.layout(), 0, mask.size(0) / heads)};
+  if (mask.shape() != each) {
+    throw_value_error(
+        function, "attn_mask",
+        "must have the shape (L, S) = " + to_string(one) + " or (B * H, L, S) = " + to_string(each),
+        to_string(mask.shape()));
+  }
+  return {mask.data(), mask.dtype(), split(mask.layout(), 0, batch)};
 }
 
 nb::tuple forward_as_torch(const MultiHeadAttention& module, nb::handle query, nb::handle key,
@@ -102,7 +119,7 @@ nb::tuple forward_as_torch(const MultiHeadAttention& module, nb::handle query, n
                                   .average_weights = average_attn_weights};
   if (mask.given()) {
     options.mask = blocking_mask(function, "attn_mask", attn_mask,
-                                 with_head_dimension(mask.view(), module.num_heads()));
+                                 with_head_dimension(function, mask.view(), module, inputs));
   }
   if (padding.given()) {
     const bool one_sequence = padding.view().rank() == 1 && inputs.query.view().rank() == 2;
@@ -185,8 +202,8 @@ void bind_modules(nb::module_& module) {
       "manual_seed", [](const nb::int_& seed) { random::manual_seed(seed_of(seed)); },
       nb::arg("seed"), "Seeds the generator that layers use when none is given.");
 
-  module.def("attend", &attend, nb::arg("query"), nb::arg("key"), nb::arg("value"),
-             nb::arg("mask").none(), nb::arg("scale").none());
+  module.def("attend", &attend, nb::arg("query").none(), nb::arg("key").none(),
+             nb::arg("value").none(), nb::arg("mask").none(), nb::arg("scale").none());
   nb::class_<MultiHeadAttention>(module, "MultiHeadAttention")
       .def("__init__", &make, nb::arg("embed_dim"), nb::arg("num_heads"), nb::arg("kdim").none(),
            nb::arg("vdim").none(), nb::arg("bias"), nb::arg("add_bias_kv"),
@@ -198,10 +215,10 @@ void bind_modules(nb::module_& module) {
       .def_prop_ro("vdim", &MultiHeadAttention::vdim)
       .def_prop_ro("batch_first",
                    [](const MultiHeadAttention& self) { return self.options().batch_first; })
-      .def("forward", &forward, nb::arg("query"), nb::arg("key"), nb::arg("value"),
-           nb::arg("mask").none())
-      .def("forward_as_torch", &forward_as_torch, nb::arg("query"), nb::arg("key"),
-           nb::arg("value"), nb::arg("key_padding_mask").none(), nb::arg("need_weights"),
+      .def("forward", &forward, nb::arg("query").none(), nb::arg("key").none(),
+           nb::arg("value").none(), nb::arg("mask").none())
+      .def("forward_as_torch", &forward_as_torch, nb::arg("query").none(), nb::arg("key").none(),
+           nb::arg("value").none(), nb::arg("key_padding_mask").none(), nb::arg("need_weights"),
            nb::arg("attn_mask").none(), nb::arg("average_attn_weights"))
       .def("parameters",
            [](nb::object self) {

@@ -97,8 +97,14 @@ Problem broadcast(const Arguments& a, bool enable_gqa, AnyView& q, AnyView& k, A
   if (enable_gqa) {
     require(k.size(heads) == v.size(heads), kFunction,
             "key and value must have the same number of heads", found);
+    require(k.size(heads) == 0 || q.size(heads) % k.size(heads) == 0, kFunction,
+            "the heads of query must be a multiple of the heads of key", found);
     common[heads] = q.size(heads);
   }
+  require(q.size(rank - 1) == k.size(rank - 1), kFunction,
+          "query and key must have the same last dimension, E", found);
+  require(k.size(rank - 2) == v.size(rank - 2), kFunction,
+          "key and value must have the same length, S", found);
   for (AnyView* view : views) {
     Shape shape = view->shape();
     for (int dim = 0; dim < heads; ++dim) {
@@ -129,6 +135,18 @@ TensorView<T> inner(TensorView<T> view, const Dims& index) {
     view = view.select(0, index[dim]);
   }
   return view;
+}
+
+/// The last four dimensions of a view, none of its batch.
+template <class T>
+TensorView<T> without_batch(TensorView<T> view) {
+  Layout layout = view.layout();
+  while (layout.shape.rank() > 4) {
+    layout.shape.erase(0);
+    layout.strides.erase(0);
+  }
+  layout.shape[0] = 0;
+  return {view.data(), layout};
 }
 
 /// The whole shape of a result whose last two extents are given, at the rank of the call.
@@ -206,6 +224,11 @@ struct Call {
                         .Dv = problem.Dv,
                         .dtype = kDTypeOf<T>};
     std::vector<std::byte> workspace(sdpa_workspace_size(size, options.execution));
+    if (element_count(problem.outer) == 0) {  // nothing to compute, but rules to break
+      sdpa_into(SdpaOutputs<T>{.out = without_batch(outputs.out)}, without_batch(q),
+                without_batch(k), without_batch(v), options, workspace);
+      return;
+    }
     for_each_index(problem.outer, [&](const Dims& index) {
       const SdpaOutputs<T> here{.out = inner(outputs.out, index),
                                 .lse = inner(outputs.lse, index),
@@ -216,12 +239,29 @@ struct Call {
   }
 };
 
+void check_mask(const Shape& mask, const Shape& scores) {
+  // Dimensions of 1 in front of the scores' do no harm.
+  bool fits = mask.rank() <= std::max(scores.rank(), 4);
+  for (int back = 1; fits && back <= mask.rank(); ++back) {
+    const std::int64_t wanted = back <= scores.rank() ? scores[scores.rank() - back] : 1;
+    const std::int64_t extent = mask[mask.rank() - back];
+    fits = extent == 1 || extent == wanted;
+  }
+  require(fits, kFunction, "attn_mask must broadcast to (..., H, L, S)", [&] {
+    return "attn_mask " + to_string(mask) + ", (..., H, L, S) = " + to_string(scores);
+  });
+}
+
 /// sdpa_into checks each slice of the dimensions before the last four by itself: here `out` is kept
 /// apart from all of every input.
 void check_out_apart(const Arguments& a, const Problem& problem) {
   if (!a.out.given() || problem.outer.rank() == 0) {
     return;
   }
+  require(!a.out.view().layout().overlaps_itself(), kFunction, "out must not overlap itself", [&] {
+    return "out " + to_string(a.out.view().shape()) + " with strides " +
+           to_string(a.out.view().strides());
+  });
   const auto placement = [](const AnyView& view) {
     return Placement{view.data(), view.layout(), size_of(view.dtype())};
   };
@@ -269,10 +309,7 @@ nb::tuple attend(const Arguments& a, const SdpaRequest& request, Library library
 
   AnyView mask = a.mask.view();
   if (a.mask.given()) {
-    require(mask.rank() <= rank, kFunction, "attn_mask must broadcast to (..., H, L, S)", [&] {
-      return "attn_mask " + to_string(mask.shape()) +
-             ", (..., H, L, S) = " + to_string(weights_shape);
-    });
+    check_mask(mask.shape(), weights_shape);
     mask = raised(std::move(mask), rank);
     Shape shape = mask.shape();
     for (int dim = 0; dim < rank - 4; ++dim) {
@@ -320,6 +357,32 @@ void check_dtypes(const Arguments& a, nb::handle key, nb::handle value, nb::hand
   }
 }
 
+void check_vectors(const Arguments& a, nb::handle alibi_slopes, nb::handle sinks,
+                   nb::handle key_lengths) {
+  const auto check = [](const Array& array, const char* name, nb::handle object, DType first,
+                        DType second) {
+    if (array.given() && array.dtype() != first && array.dtype() != second) {
+      throw_type_error(kFunction, name,
+                       "must have the dtype " + std::string(name_of(first)) + " or " +
+                           std::string(name_of(second)),
+                       described(object));
+    }
+  };
+  check(a.alibi_slopes, "alibi_slopes", alibi_slopes, DType::float32, DType::float64);
+  check(a.sinks, "sinks", sinks, DType::float32, DType::float64);
+  check(a.key_lengths, "key_lengths", key_lengths, DType::int32, DType::int64);
+}
+
+/// Runs the call; what the library says of sdpa_into is said of the function that was called.
+template <class T>
+nb::tuple attend_in_own_name(const Arguments& a, const SdpaRequest& request, Library library) {
+  try {
+    return attend<T>(a, request, library);
+  } catch (const Error& error) {
+    throw Error(kFunction, error.rule(), error.found());
+  }
+}
+
 }  // namespace
 
 nb::tuple sdpa(nb::handle query, nb::handle key, nb::handle value, nb::handle attn_mask,
@@ -337,16 +400,17 @@ nb::tuple sdpa(nb::handle query, nb::handle key, nb::handle value, nb::handle at
     throw_type_error(kFunction, "query", "must hold floating-point numbers", described(query));
   }
   check_dtypes(a, key, value, attn_mask, out);
+  check_vectors(a, alibi_slopes, sinks, key_lengths);
   const Library library = library_of(query);
   switch (a.query.dtype()) {
     case DType::float64:
-      return attend<double>(a, request, library);
+      return attend_in_own_name<double>(a, request, library);
     case DType::float16:
-      return attend<float16>(a, request, library);
+      return attend_in_own_name<float16>(a, request, library);
     case DType::bfloat16:
-      return attend<bfloat16>(a, request, library);
+      return attend_in_own_name<bfloat16>(a, request, library);
     default:
-      return attend<float>(a, request, library);
+      return attend_in_own_name<float>(a, request, library);
   }
 }
 

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include <attention/core/error.hpp>
+#include <attention/core/parallel.hpp>
 #include <attention/nn/detail/joined_mask.hpp>
 
 namespace attention::nn::detail {
@@ -52,28 +53,32 @@ Strides strides_of(const AnyView& mask, const MaskSize& size) {
 /// Calls put(cell, value) for each cell of the joined mask but those of appended keys; `value` is
 /// what is added there.
 template <class Put>
-void for_each_cell(const MaskParts& parts, const MaskSize& size, const Shape& joined,
+void for_each_cell(const MaskParts& parts, const MaskSize& size, const Shape& joined, int threads,
                    const Put& put) {
   const Mask& mask = parts.mask;
   const Mask padding = by_key(parts.key_padding_mask);
-  const Shape cells = {joined[0], joined[1], size.L, size.S};
-  for_each_offset(
-      cells,
-      [&](std::int64_t cell, std::int64_t in_mask, std::int64_t in_padding, std::int64_t i,
-          std::int64_t j) {
-        const double first = added(mask, in_mask);
-        const double second = added(padding, in_padding);
-        const bool blocked =
-            first == kMinusInfinity || second == kMinusInfinity || (parts.causal && j > i);
-        put(cell, blocked ? kMinusInfinity : first + second);
-      },
-      row_major_strides(joined), strides_of(mask.view(), size), strides_of(padding.view(), size),
-      Strides{0, 0, 1, 0}, Strides{0, 0, 0, 1});
+  const Strides in_mask = strides_of(mask.view(), size);
+  const Strides in_padding = strides_of(padding.view(), size);
+  const std::int64_t rows = joined[0] * joined[1] * size.L;
+  parallel_for(rows, threads, [&](std::int64_t row, int) {
+    const std::int64_t b = row / size.L / joined[1];
+    const std::int64_t h = row / size.L % joined[1];
+    const std::int64_t i = row % size.L;
+    const std::int64_t mask_row = b * in_mask[0] + h * in_mask[1] + i * in_mask[2];
+    for (std::int64_t j = 0; j < size.S; ++j) {
+      const double first = added(mask, mask_row + j * in_mask[3]);
+      const double second = added(padding, b * in_padding[0] + j * in_padding[3]);
+      const bool blocked =
+          first == kMinusInfinity || second == kMinusInfinity || (parts.causal && j > i);
+      put(row * joined[3] + j, blocked ? kMinusInfinity : first + second);
+    }
+  });
 }
 
 }  // namespace
 
-JoinedMask joined_mask(const char* function, const MaskParts& parts, const MaskSize& size) {
+JoinedMask joined_mask(const char* function, const MaskParts& parts, const MaskSize& size,
+                       int threads) {
   const Mask& mask = parts.mask;
   const Mask& padding = parts.key_padding_mask;
   const bool has_mask = mask.kind() != MaskKind::none;
@@ -99,12 +104,12 @@ JoinedMask joined_mask(const char* function, const MaskParts& parts, const MaskS
   const Shape shape = {by_batch ? size.B : 1, by_head ? size.H : 1, size.L, size.S + size.appended};
   if (mask.kind() == MaskKind::add || padding.kind() == MaskKind::add) {
     joined.bias = Tensor<double>(shape);
-    for_each_cell(parts, size, shape,
+    for_each_cell(parts, size, shape, threads,
                   [&](std::int64_t cell, double value) { joined.bias.data()[cell] = value; });
     joined.mask = Mask::add(std::as_const(joined.bias).view());
   } else {
     joined.keep = Tensor<bool>::filled(shape, true);
-    for_each_cell(parts, size, shape, [&](std::int64_t cell, double value) {
+    for_each_cell(parts, size, shape, threads, [&](std::int64_t cell, double value) {
       joined.keep.data()[cell] = value == 0.0;
     });
     joined.mask = Mask::keep(std::as_const(joined.keep).view());

@@ -37,6 +37,7 @@ struct JoinedMask {
 /// one.
 ///
 /// Throws Error naming `function` when a shape does not fit.
-JoinedMask joined_mask(const char* function, const MaskParts& parts, const MaskSize& size);
+JoinedMask joined_mask(const char* function, const MaskParts& parts, const MaskSize& size,
+                       int threads);
 
 }  // namespace attention::nn::detail
