@@ -10,6 +10,7 @@ namespace {
 
 constexpr int kQueries = static_cast<int>(kSdpaBlockedQueries);
 constexpr std::int64_t kKeys = 64;  // keys in a block
+constexpr std::int64_t kTerms = 8;  // of a dot product, added up before they join the others
 constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 
 /// One value per query of the panel.
@@ -34,9 +35,10 @@ struct Panel {
   std::int64_t offset;
   std::int64_t keys_begin;  // a multiple of kKeys: blocks start at the same keys whatever the panel
   std::int64_t keys_end;
-  Lanes* queries;  // D: q^T times the scale
-  Lanes* out;      // Dv
-  Lanes* scores;   // kKeys
+  Lanes* queries;    // D: q^T
+  Lanes* out;        // Dv
+  Lanes* block_out;  // Dv: what the keys of one block add to out
+  Lanes* scores;     // kKeys
   LaneMask visible[kKeys];
   Lanes maximum;
   Lanes sum;
@@ -112,24 +114,43 @@ LaneMask apply_mask(const Panel<T>& panel, std::int64_t j, LaneMask in_range, La
   return visible;
 }
 
+/// The panel's queries times one key. Sums of sums: rounding errors grow with the number of terms
+/// in each, not with D.
+template <class T>
+Lanes dot_products(const Panel<T>& panel, const T* key) {
+  const std::int64_t step = panel.problem.k.strides()[3];
+  Lanes sum = {};
+  for (std::int64_t d_begin = 0; d_begin < panel.problem.D; d_begin += kTerms) {
+    const std::int64_t d_end = std::min(d_begin + kTerms, panel.problem.D);
+    Lanes terms = {};
+    for (std::int64_t d = d_begin; d < d_end; ++d) {
+      const auto k = element_cast<float>(key[d * step]);
+      for (int lane = 0; lane < kQueries; ++lane) {
+        terms.at[lane] += panel.queries[d].at[lane] * k;
+      }
+    }
+    for (int lane = 0; lane < kQueries; ++lane) {
+      sum.at[lane] += terms.at[lane];
+    }
+  }
+  return sum;
+}
+
 /// Pass 1 for the keys [j_begin, j_end): panel.scores and panel.visible.
 template <class T>
 void score_block(Panel<T>& panel, std::int64_t j_begin, std::int64_t j_end) {
   const SdpaProblem<T>& p = panel.problem;
   const ScoreRules& rules = p.rules;
   const auto softcap = static_cast<float>(rules.softcap);
-  const std::int64_t step = p.k.strides()[3];
+  // Without features every score is 0, whatever the scale.
+  const float scale = p.D == 0 ? 0.0F : static_cast<float>(rules.scale);
   for (std::int64_t j = j_begin; j < j_end; ++j) {
     LaneMask& visible = panel.visible[j - j_begin];
     visible = lanes_in_range(panel, j);
-    Lanes scores = {};
-    const T* key = p.k.data() + panel.b * p.k.strides()[0] + panel.h_kv * p.k.strides()[1] +
-                   j * p.k.strides()[2];
-    for (std::int64_t d = 0; d < p.D; ++d) {
-      const auto k = element_cast<float>(key[d * step]);
-      for (int lane = 0; lane < kQueries; ++lane) {
-        scores.at[lane] += panel.queries[d].at[lane] * k;
-      }
+    Lanes scores = dot_products(panel, p.k.data() + panel.b * p.k.strides()[0] +
+                                           panel.h_kv * p.k.strides()[1] + j * p.k.strides()[2]);
+    for (float& score : scores.at) {
+      score *= scale;
     }
     if (softcap != 0) {
       for (float& score : scores.at) {
@@ -197,8 +218,8 @@ void raise_maximum(Panel<T>& panel, std::int64_t keys) {
   }
 }
 
-/// Pass 3 for one key: out += weight * v, only in the lanes that see it, so that 0 times NaN adds
-/// nothing.
+/// Pass 3 for one key: block_out += weight * v, only in the lanes that see it, so that 0 times NaN
+/// adds nothing.
 template <class T>
 void add_value(Panel<T>& panel, std::int64_t j, const Lanes& weights, LaneMask visible) {
   const SdpaProblem<T>& p = panel.problem;
@@ -210,7 +231,7 @@ void add_value(Panel<T>& panel, std::int64_t j, const Lanes& weights, LaneMask v
     for (std::int64_t d = 0; d < p.Dv; ++d) {
       const auto v = element_cast<float>(value[d * step]);
       for (int lane = 0; lane < kQueries; ++lane) {
-        panel.out[d].at[lane] += weights.at[lane] * v;
+        panel.block_out[d].at[lane] += weights.at[lane] * v;
       }
     }
     return;
@@ -219,7 +240,35 @@ void add_value(Panel<T>& panel, std::int64_t j, const Lanes& weights, LaneMask v
     const auto v = element_cast<float>(value[d * step]);
     for (int lane = 0; lane < kQueries; ++lane) {
       const float product = weights.at[lane] * v;
-      panel.out[d].at[lane] += ((visible >> lane) & 1U) != 0 ? product : 0.0F;
+      panel.block_out[d].at[lane] += ((visible >> lane) & 1U) != 0 ? product : 0.0F;
+    }
+  }
+}
+
+/// Pass 3 for the keys [j_begin, j_end): the block's weights and values are added up by themselves,
+/// then to what the blocks before it gave.
+template <class T>
+void add_block(Panel<T>& panel, std::int64_t j_begin, std::int64_t j_end) {
+  const std::int64_t Dv = panel.problem.Dv;
+  Lanes block_sum = {};
+  std::fill_n(panel.block_out, Dv, Lanes{});
+  for (std::int64_t j = j_begin; j < j_end; ++j) {
+    const LaneMask visible = panel.visible[j - j_begin];
+    if (visible == 0) {
+      continue;
+    }
+    const Lanes weights = exponentials(panel.scores[j - j_begin], panel.maximum, visible);
+    for (int lane = 0; lane < kQueries; ++lane) {
+      block_sum.at[lane] += weights.at[lane];
+    }
+    add_value(panel, j, weights, visible);
+  }
+  for (int lane = 0; lane < kQueries; ++lane) {
+    panel.sum.at[lane] += block_sum.at[lane];
+  }
+  for (std::int64_t d = 0; d < Dv; ++d) {
+    for (int lane = 0; lane < kQueries; ++lane) {
+      panel.out[d].at[lane] += panel.block_out[d].at[lane];
     }
   }
 }
@@ -227,12 +276,11 @@ void add_value(Panel<T>& panel, std::int64_t j, const Lanes& weights, LaneMask v
 template <class T>
 void pack_queries(Panel<T>& panel) {
   const SdpaProblem<T>& p = panel.problem;
-  const auto scale = static_cast<float>(p.rules.scale);
   for (std::int64_t d = 0; d < p.D; ++d) {
     for (int lane = 0; lane < kQueries; ++lane) {
       const bool real = lane < panel.count;
       panel.queries[d].at[lane] =
-          real ? scale * element_cast<float>(p.q(panel.b, panel.h, panel.i_begin + lane, d)) : 0.0F;
+          real ? element_cast<float>(p.q(panel.b, panel.h, panel.i_begin + lane, d)) : 0.0F;
     }
   }
 }
@@ -286,7 +334,7 @@ void write_weights(Panel<T>& panel) {
 }  // namespace
 
 std::size_t sdpa_blocked_scratch(std::int64_t D, std::int64_t Dv) noexcept {
-  return static_cast<std::size_t>(D + Dv + kKeys) * sizeof(Lanes);
+  return static_cast<std::size_t>(D + 2 * Dv + kKeys) * sizeof(Lanes);
 }
 
 template <class T>
@@ -304,7 +352,8 @@ void sdpa_blocked(const SdpaProblem<T>& p, std::int64_t b, std::int64_t h, std::
                  .keys_end = 0,
                  .queries = lanes,
                  .out = lanes + p.D,
-                 .scores = lanes + p.D + p.Dv,
+                 .block_out = lanes + p.D + p.Dv,
+                 .scores = lanes + p.D + 2 * p.Dv,
                  .visible = {},
                  .maximum = {},
                  .sum = {},
@@ -325,17 +374,7 @@ void sdpa_blocked(const SdpaProblem<T>& p, std::int64_t b, std::int64_t h, std::
     const std::int64_t j_end = std::min(j_begin + kKeys, panel.keys_end);
     score_block(panel, j_begin, j_end);
     raise_maximum(panel, j_end - j_begin);
-    for (std::int64_t j = j_begin; j < j_end; ++j) {
-      const LaneMask visible = panel.visible[j - j_begin];
-      if (visible == 0) {
-        continue;
-      }
-      const Lanes weights = exponentials(panel.scores[j - j_begin], panel.maximum, visible);
-      for (int lane = 0; lane < kQueries; ++lane) {
-        panel.sum.at[lane] += weights.at[lane];
-      }
-      add_value(panel, j, weights, visible);
-    }
+    add_block(panel, j_begin, j_end);
   }
   finish(panel);
   if (!p.weights.is_null()) {
