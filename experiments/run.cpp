@@ -21,6 +21,10 @@ constexpr double kAlpha = 0.001;
 constexpr std::int64_t kLargestChunk = 100;
 constexpr std::int64_t kCellsOfAChunk = 65536;
 
+/// Chunks that are kept until they are added up, so that the memory does not grow with the seeds
+/// (but for the numbers that are asked for, one for each seed).
+constexpr std::int64_t kChunksOfABatch = 1024;
+
 std::int64_t seeds_of_a_chunk(std::int64_t length) {
   return std::clamp<std::int64_t>(kCellsOfAChunk / (length * length), 1, kLargestChunk);
 }
@@ -39,6 +43,7 @@ void check(const Experiment& experiment, const Settings& settings) {
           [&] { return std::to_string(settings.seeds); });
   require(std::isfinite(settings.score_factor), function, "the score factor must be finite",
           [&] { return std::to_string(settings.score_factor); });
+  resolve_threads(settings.threads);  // throws when it is negative
 }
 
 double scale_for(const Experiment& experiment, const Settings& settings) {
@@ -206,6 +211,51 @@ Distribution distribution_of(const Tally& tally, double samples) {
   return result;
 }
 
+/// The seeds [first, end): their effects go into the result, their tallies into the total, chunk by
+/// chunk.
+void tally_seeds(Result& result, std::int64_t first, std::int64_t end, Tally& total) {
+  const Experiment& experiment = *result.experiment;
+  const Settings& settings = result.settings;
+  const std::int64_t length = experiment.input.tokens.size(0);
+  const std::int64_t chunk_size = seeds_of_a_chunk(length);
+  const double scale = scale_for(experiment, settings);
+  for (EffectResult& effect : result.effects) {
+    effect.over_seeds.resize(static_cast<std::size_t>(end));
+  }
+  std::vector<Tally> tallies(static_cast<std::size_t>((end - first + chunk_size - 1) / chunk_size));
+  std::mutex progress_mutex;
+  std::int64_t done = first;
+  const auto tally_chunk = [&](std::int64_t chunk, int) {
+    Tally tally(total.events.size(), length);
+    const std::int64_t chunk_first = first + chunk * chunk_size;
+    const std::int64_t chunk_end = std::min(chunk_first + chunk_size, end);
+    for (std::int64_t seed = chunk_first; seed < chunk_end; ++seed) {
+      InterruptCheck::poll();
+      const auto attended = attend(
+          drawn_module(experiment, settings, static_cast<std::uint64_t>(seed)), experiment, scale);
+      const TensorView<const float> weights = attended.attention_weights.view().select(0, 0);
+      tally_events(tally, experiment, weights);
+      for (std::int64_t h = 0; h < settings.heads; ++h) {
+        tally_cells(tally, weights.select(0, h));
+      }
+      for (EffectResult& effect : result.effects) {
+        effect.over_seeds[static_cast<std::size_t>(seed)] =
+            mean_over_heads(*effect.effect, weights);
+      }
+    }
+    tallies[static_cast<std::size_t>(chunk)] = std::move(tally);
+    const std::scoped_lock lock(progress_mutex);
+    done += chunk_end - chunk_first;
+    if (settings.progress) {
+      settings.progress(done);
+    }
+  };
+  parallel_for(static_cast<std::int64_t>(tallies.size()), settings.threads, tally_chunk);
+  for (const Tally& tally : tallies) {
+    total.add(tally);
+  }
+}
+
 }  // namespace
 
 std::string_view name_of(Verdict verdict) noexcept {
@@ -246,49 +296,21 @@ Result run(const Experiment& experiment, const Settings& settings) {
   const std::size_t events = events_of(experiment) * static_cast<std::size_t>(settings.heads);
   result.alpha_each = kAlpha / static_cast<double>(std::max<std::size_t>(events, 1));
   for (const Effect& effect : experiment.effects) {
-    result.effects.push_back(
-        {.effect = &effect,
-         .one_draw = mean_over_heads(effect, result.draw.weights),
-         .control = mean_over_heads(effect, result.control_weights),
-         .over_seeds = std::vector<double>(static_cast<std::size_t>(settings.seeds)),
-         .moments = {}});
+    result.effects.push_back({.effect = &effect,
+                              .one_draw = mean_over_heads(effect, result.draw.weights),
+                              .control = mean_over_heads(effect, result.control_weights),
+                              .over_seeds = {},
+                              .moments = {}});
   }
 
+  for (EffectResult& effect : result.effects) {
+    effect.over_seeds.reserve(static_cast<std::size_t>(settings.seeds));
+  }
   const std::int64_t length = experiment.input.tokens.size(0);
-  const std::int64_t chunk_size = seeds_of_a_chunk(length);
-  const std::int64_t chunks = (settings.seeds + chunk_size - 1) / chunk_size;
-  const double scale = scale_for(experiment, settings);
-  std::vector<Tally> tallies(static_cast<std::size_t>(chunks));
-  std::mutex progress_mutex;
-  std::int64_t done = 0;
-  parallel_for(chunks, settings.threads, [&](std::int64_t chunk, int) {
-    Tally tally(events, length);
-    const std::int64_t end = std::min((chunk + 1) * chunk_size, settings.seeds);
-    for (std::int64_t seed = chunk * chunk_size; seed < end; ++seed) {
-      InterruptCheck::poll();
-      const auto attended = attend(
-          drawn_module(experiment, settings, static_cast<std::uint64_t>(seed)), experiment, scale);
-      const TensorView<const float> weights = attended.attention_weights.view().select(0, 0);
-      tally_events(tally, experiment, weights);
-      for (std::int64_t h = 0; h < settings.heads; ++h) {
-        tally_cells(tally, weights.select(0, h));
-      }
-      for (EffectResult& effect : result.effects) {
-        effect.over_seeds[static_cast<std::size_t>(seed)] =
-            mean_over_heads(*effect.effect, weights);
-      }
-    }
-    tallies[static_cast<std::size_t>(chunk)] = std::move(tally);
-    const std::scoped_lock lock(progress_mutex);
-    done += end - chunk * chunk_size;
-    if (settings.progress) {
-      settings.progress(done);
-    }
-  });
-
+  const std::int64_t batch = kChunksOfABatch * seeds_of_a_chunk(length);
   Tally total(events, length);
-  for (const Tally& tally : tallies) {
-    total.add(tally);
+  for (std::int64_t first = 0; first < settings.seeds; first += batch) {
+    tally_seeds(result, first, std::min(first + batch, settings.seeds), total);
   }
   result.claims = judge(result, total);
   for (EffectResult& effect : result.effects) {

@@ -5,6 +5,7 @@ timing. Every peer computes in float32: where a library would take a narrower ty
 """
 
 import importlib.metadata
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any
@@ -16,7 +17,7 @@ from problems import Arrays, aligned
 Call = Callable[[], Any]
 
 
-class Contender:
+class Contender(ABC):
     """One way to compute attention. The constructor raises ImportError if the library is not installed."""
 
     name: str
@@ -32,9 +33,9 @@ class Contender:
         """The version of the package."""
         return importlib.metadata.version(self.package)
 
+    @abstractmethod
     def prepare(self, arrays: Arrays, causal: bool) -> Call:
         """A call without arguments that computes the attention."""
-        raise NotImplementedError
 
     def to_numpy(self, result: Any) -> np.ndarray:
         """What the call returned, as (B, H, L, D)."""

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
+
 
 def _refuse(function: str, name: str, expected: str, value: Any) -> None:
     raise TypeError(f"{function}: {name} must be {expected}; found {type(value).__name__} {value!r}")
@@ -25,7 +27,7 @@ def check_integer(function: str, name: str, value: Any, *, optional: bool = Fals
 
 def check_flag(function: str, name: str, value: Any) -> None:
     """Raises TypeError unless `value` is True or False."""
-    if not isinstance(value, bool):
+    if not isinstance(value, (bool, np.bool_)):
         _refuse(function, name, "True or False", value)
 
 

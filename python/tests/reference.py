@@ -233,15 +233,6 @@ def largest_error(found: Array, truth: Array, *, relative: bool = False) -> floa
     return float(difference.max(initial=0))
 
 
-def score_slack(truth: Attention) -> float:
-    """How much more than 4 eps max |v| an output may be wrong by, as a factor.
-
-    Where scores are large, the rounding of one score can be the whole error, and the code that is compared
-    with may be lucky there.
-    """
-    return max(1.0, truth.largest_term / 16)
-
-
 def largest_size(array: Array) -> float:
     """The largest absolute value of a finite element, or 0."""
     sizes = np.abs(np.asarray(array, np.float64))

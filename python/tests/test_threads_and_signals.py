@@ -147,7 +147,7 @@ ENDLESS = {
         "a.MultiheadAttention(16, 8, batch_first=True)(*3 * [x(30, 4_000, 16)], np.zeros((30, 4_000), bool), "
         "need_weights=False, attn_mask=np.zeros((4_000, 4_000), bool))"
     ),
-    "an experiment": "a.experiments.run('pattern', seeds=10**7)",
+    "an experiment": "a.experiments.run('pattern', seeds=10**8)",
     "an experiment on many tokens": "a.experiments.run(np.random.rand(256, 64).astype('f4'), seeds=10**5)",
 }
 

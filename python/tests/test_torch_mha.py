@@ -19,7 +19,7 @@ import pytest
 import attention_cpp
 from attention_cpp import Generator, MultiHeadAttention, MultiheadAttention
 
-from checks import same_bits, ulps_between
+from checks import judge_all, same_bits, ulps_between
 from problems import MhaProblem, blocks_of_seeds, mha_problem
 from reference import EPS32, Array, largest_error, largest_size, multi_head_attention
 
@@ -197,17 +197,7 @@ def judge(problem: MhaProblem, categories: Counter[str]) -> None:
 @pytest.mark.parametrize("seeds", BLOCKS, ids=str)
 def test_random_problems(seeds: range, categories: Counter[str]) -> None:
     """Every problem is computed as well as torch computes it, through from_torch."""
-    failures = []
-    for seed in seeds:
-        problem = mha_problem(seed)
-        try:
-            judge(problem, categories)
-        except (AssertionError, ValueError, TypeError, pytest.fail.Exception) as error:
-            categories["FAILED"] += 1
-            failures.append(f"{problem}\n    {type(error).__name__}: {error}")
-    assert not failures, f"{len(failures)} problems fail (ATTENTION_PROBLEM=seed):\n" + "\n".join(
-        failures[:5]
-    )
+    judge_all(seeds, mha_problem, judge, categories)
 
 
 def test_hardly_any_problem_is_rejected_by_torch(categories: Counter[str]) -> None:

@@ -11,21 +11,15 @@
 #include <attention/core/layout.hpp>
 #include <attention/core/tensor.hpp>
 
+#include "tests/support/message_of.hpp"
+
 namespace attention {
 namespace {
 
+using test::message_of;
+
 Layout dense(const Shape& shape) {
   return {.shape = shape, .strides = row_major_strides(shape)};
-}
-
-template <class Function>
-std::string message_of(const Function& function) {
-  try {
-    function();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
 }
 
 TEST(Dims, PrintsAsNumPyDoes) {

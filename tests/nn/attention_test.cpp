@@ -10,9 +10,12 @@
 #include <attention/nn/attention.hpp>
 #include <attention/ops/sdpa.hpp>
 
+#include "tests/support/message_of.hpp"
+
 namespace attention::nn {
 namespace {
 
+using test::message_of;
 using testing::AllOf;
 using testing::HasSubstr;
 
@@ -21,16 +24,6 @@ Tensor<float> drawn(const Shape& shape, std::uint64_t seed) {
   Tensor<float> tensor(shape);
   random::normal(tensor, 0.0, 1.0, generator);
   return tensor;
-}
-
-template <class Function>
-std::string message_of(const Function& function) {
-  try {
-    function();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
 }
 
 /// 1 on and below the diagonal.

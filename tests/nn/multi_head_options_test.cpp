@@ -9,9 +9,12 @@
 #include <attention/core/error.hpp>
 #include <attention/nn/multi_head_attention.hpp>
 
+#include "tests/support/message_of.hpp"
+
 namespace attention::nn {
 namespace {
 
+using test::message_of;
 using testing::AllOf;
 using testing::ElementsAreArray;
 using testing::HasSubstr;
@@ -34,16 +37,6 @@ MultiHeadAttention module_of(MultiHeadAttentionOptions options = {}) {
   options.embed_dim = kEmbedding;
   options.num_heads = kHeads;
   return MultiHeadAttention(options, generator);
-}
-
-template <class Function>
-std::string message_of(const Function& function) {
-  try {
-    function();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
 }
 
 class MultiHeadOptions : public testing::Test {

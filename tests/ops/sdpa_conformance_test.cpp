@@ -144,11 +144,8 @@ std::string judge_fused(const DenseProblem& p, const Truth& truth, const Results
   const SdpaCase& c = p.c;
   const Results naive = reference_results<float, T>(p);
   std::vector<double> naive_out = naive.out;
-  // Where scores are large, a row of two nearly equal ones can make the rounding of a score the
-  // whole error, and the naive algorithm may be lucky there (its median error is the same).
   constexpr bool kRounds = !std::is_same_v<T, float>;
-  const double slack =
-      kRounds ? 0 : 4 * 0x1p-23 * truth.largest_value * std::max(1.0, truth.largest_term / 16);
+  const double slack = kRounds ? 0 : 4 * 0x1p-23 * truth.largest_value;
   if constexpr (kRounds) {
     naive_out = naive_rounded_out<T>(p, naive);
   }
