@@ -65,7 +65,7 @@ void linear_on(benchmark::State& state, Path path) {
   set_gflops(state, 2.0 * static_cast<double>(rows * features * features));
 }
 
-BENCHMARK_CAPTURE(sdpa_on, blocked, Path::blocked)
+BENCHMARK_CAPTURE(sdpa_on, fused, Path::fused)
     ->ArgNames({"L", "D", "causal", "threads"})
     ->ArgsProduct({{128, 512, 2048}, {64}, {0, 1}, {1, 2}})
     ->UseRealTime()
@@ -75,7 +75,7 @@ BENCHMARK_CAPTURE(sdpa_on, reference, Path::reference)
     ->ArgsProduct({{128, 512}, {64}, {0}, {1}})
     ->UseRealTime()
     ->Unit(benchmark::kMillisecond);
-BENCHMARK_CAPTURE(linear_on, blocked, Path::blocked)
+BENCHMARK_CAPTURE(linear_on, fused, Path::fused)
     ->ArgNames({"rows", "features", "threads"})
     ->ArgsProduct({{512}, {768}, {1, 2}})
     ->UseRealTime()

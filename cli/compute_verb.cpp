@@ -31,6 +31,7 @@ struct ComputeOptions {
   double softcap = 0;
   std::optional<double> scale;
   std::string path = "automatic";
+  std::string isa;
   int threads = 0;
   std::string output;
   bool weights = false;
@@ -179,12 +180,23 @@ Alignment parse_alignment(const std::string& text) {
 }
 
 Path parse_path(const std::string& text) {
-  for (const Path path : {Path::automatic, Path::blocked, Path::reference}) {
+  for (const Path path : {Path::automatic, Path::fused, Path::reference}) {
     if (text == name_of(path)) {
       return path;
     }
   }
   throw UsageError(fmt::format("there is no path '{}'", text));
+}
+
+std::optional<Isa> parse_isa(const std::string& text) {
+  if (text.empty()) {
+    return {};
+  }
+  const std::optional<Isa> isa = isa_of_name(text);
+  if (!isa) {
+    throw UsageError(fmt::format("--isa: there is no instruction set '{}'", text));
+  }
+  return isa;
 }
 
 /// A result without the dimensions that were put in front of the query.
@@ -229,7 +241,10 @@ void compute_and_write(const ComputeOptions& options, const Arrays& arrays,
   if (options.common.json) {
     nlohmann::ordered_json summary;
     summary["output"] = options.output;
-    summary["path"] = std::string(name_of(result.path));
+    summary["path"] = std::string(name_of(result.taken.path));
+    if (result.taken.isa) {
+      summary["isa"] = std::string(name_of(*result.taken.isa));
+    }
     for (const io::NamedView& entry : written) {
       summary["arrays"][entry.name] = {
           {"dtype", std::string(name_of(entry.view.dtype()))},
@@ -239,7 +254,8 @@ void compute_and_write(const ComputeOptions& options, const Arrays& arrays,
     fmt::print("{}\n", summary.dump(2));
     return;
   }
-  fmt::print("{} ({} path)\n", options.output, name_of(result.path));
+  fmt::print("{} ({} path{}{})\n", options.output, name_of(result.taken.path),
+             result.taken.isa ? ", " : "", result.taken.isa ? name_of(*result.taken.isa) : "");
   for (const io::NamedView& entry : written) {
     fmt::print("  {:<8} {} {}\n", entry.name, name_of(entry.view.dtype()),
                to_string(entry.view.shape()));
@@ -260,7 +276,8 @@ void run_compute(const ComputeOptions& options) {
   sdpa_options.sinks = arrays.sinks.view();
   sdpa_options.scale = options.scale;
   sdpa_options.return_weights = options.weights;
-  sdpa_options.execution = {.path = parse_path(options.path), .threads = options.threads};
+  sdpa_options.execution = {
+      .path = parse_path(options.path), .isa = parse_isa(options.isa), .threads = options.threads};
   const DType dtype = arrays.q.dtype();
   const auto types = [&] {
     return fmt::format("q {}, k {}, v {}", name_of(dtype), name_of(arrays.k.dtype()),
@@ -332,9 +349,12 @@ void add_compute_verb(CLI::App& app) {
       ->required();
   verb->add_flag("--weights", options->weights, "Write the attention weights (B, H, L, S) too");
   verb->add_flag("--compress", options->compress, "Deflate the output");
-  verb->add_option("--path", options->path, "How to compute: automatic, blocked or reference")
-      ->check(CLI::IsMember({"automatic", "blocked", "reference"}))
+  verb->add_option("--path", options->path, "How to compute: automatic, fused or reference")
+      ->check(CLI::IsMember({"automatic", "fused", "reference"}))
       ->capture_default_str();
+  verb->add_option("--isa", options->isa,
+                   "Instruction set of the fused path, one of those that `attention info` lists")
+      ->type_name("ISA");
   add_threads_option(*verb, options->threads);
   add_common_options(*verb, options->common);
   verb->footer(R"(Examples:

@@ -11,6 +11,7 @@
 #include <attention/core/parallel.hpp>
 #include <attention/core/version.hpp>
 #include <attention/io/npz.hpp>
+#include <attention/ops/kernel_isas.hpp>
 
 #include "cli/app.hpp"
 
@@ -28,16 +29,20 @@ void run_info(const CommonOptions& options) {
   for (const Isa isa : isas_of_this_cpu()) {
     isas.emplace_back(name_of(isa));
   }
-  const std::vector<std::string> paths = {std::string(name_of(Path::blocked)),
+  const std::vector<std::string> paths = {std::string(name_of(Path::fused)),
                                           std::string(name_of(Path::reference))};
-  // The kernels are compiled once, for the baseline of the architecture.
-  const std::string used(name_of(Isa::portable));
+  std::vector<std::string> kernels;
+  for (const Isa isa : kernel_isas()) {
+    kernels.emplace_back(name_of(isa));
+  }
+  const std::string used(name_of(default_kernel_isa()));
   if (options.json) {
     nlohmann::ordered_json info;
     info["version"] = ATTENTION_VERSION;
     info["compiler"] = kCompiler;
     info["cpu"] = cpu_name();
     info["isas_of_this_cpu"] = isas;
+    info["isas_of_the_kernels"] = kernels;
     info["isa_used"] = used;
     info["threads"] = default_threads();
     info["paths"] = paths;
@@ -48,7 +53,8 @@ void run_info(const CommonOptions& options) {
   fmt::print("attention  {}\n", ATTENTION_VERSION);
   fmt::print("compiler   {}\n", kCompiler);
   fmt::print("cpu        {}\n", cpu_name());
-  fmt::print("isa        {} (the cpu offers {})\n", used, fmt::join(isas, ", "));
+  fmt::print("isa        {} (the cpu offers {}; kernels that it runs: {})\n", used,
+             fmt::join(isas, ", "), fmt::join(kernels, ", "));
   fmt::print("threads    {}\n", default_threads());
   fmt::print("paths      {}\n", fmt::join(paths, ", "));
   fmt::print("npz        stored{}\n",

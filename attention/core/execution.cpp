@@ -6,8 +6,8 @@ std::string_view name_of(Path path) noexcept {
   switch (path) {
     case Path::automatic:
       return "automatic";
-    case Path::blocked:
-      return "blocked";
+    case Path::fused:
+      return "fused";
     case Path::reference:
       return "reference";
   }

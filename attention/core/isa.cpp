@@ -9,6 +9,20 @@
 #endif
 
 namespace attention {
+namespace {
+
+#if defined(__x86_64__)
+/// (Not among the names that every supported compiler's __builtin_cpu_supports knows.)
+bool has_f16c() {
+  std::uint32_t eax = 0;
+  std::uint32_t ebx = 0;
+  std::uint32_t ecx = 0;
+  std::uint32_t edx = 0;
+  return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
+}
+#endif
+
+}  // namespace
 
 std::string_view name_of(Isa isa) noexcept {
   switch (isa) {
@@ -26,13 +40,22 @@ std::string_view name_of(Isa isa) noexcept {
   return "unknown";
 }
 
+std::optional<Isa> isa_of_name(std::string_view name) noexcept {
+  for (const Isa isa : {Isa::portable, Isa::neon, Isa::avx2, Isa::avx512, Isa::avx512_bf16}) {
+    if (name_of(isa) == name) {
+      return isa;
+    }
+  }
+  return {};
+}
+
 std::vector<Isa> isas_of_this_cpu() {
   std::vector<Isa> isas = {Isa::portable};
 #if defined(__x86_64__)
   // The compiler's runtime asks the processor and whether the operating system saves the wide
   // registers.
   __builtin_cpu_init();
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c()) {
     isas.push_back(Isa::avx2);
   }
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&

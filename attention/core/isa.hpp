@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,6 +14,9 @@ enum class Isa { portable, neon, avx2, avx512, avx512_bf16 };
 
 /// "portable", "avx2", ...
 ATTENTION_API std::string_view name_of(Isa isa) noexcept;
+
+/// The instruction set of this name; none for another word.
+ATTENTION_API std::optional<Isa> isa_of_name(std::string_view name) noexcept;
 
 /// What this processor and its operating system offer, the best last; `portable` is always among
 /// them.

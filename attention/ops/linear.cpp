@@ -36,7 +36,7 @@ constexpr LinearPath<T> kReference = {.path = Path::reference,
                                       .scratch_size = [](std::int64_t) { return std::size_t{0}; },
                                       .run = run_reference<T>};
 template <class T>
-constexpr LinearPath<T> kBlocked = {.path = Path::blocked,
+constexpr LinearPath<T> kBlocked = {.path = Path::fused,
                                     .rows_per_task = kernels::kLinearBlockedRows,
                                     .scratch_size = kernels::linear_blocked_scratch,
                                     .run = kernels::linear_blocked<T>};

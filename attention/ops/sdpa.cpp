@@ -2,6 +2,7 @@
 #include <string>
 
 #include <attention/core/parallel.hpp>
+#include <attention/ops/detail/isa_choice.hpp>
 #include <attention/ops/detail/sdpa_check.hpp>
 #include <attention/ops/detail/sdpa_paths.hpp>
 #include <attention/ops/detail/workspace.hpp>
@@ -10,52 +11,31 @@
 namespace attention {
 namespace {
 
+/// The path of a call, and its kernels if it has any.
 template <class T>
-const detail::SdpaPath<T>& chosen_path(const char* function, const Execution& execution) {
-  return detail::choose_path(function, detail::sdpa_paths<T>(), execution, kDTypeOf<T>);
-}
+struct Choice {
+  const detail::SdpaPath<T>& path;
+  const kernels::IsaKernels* isa;
 
-template <class T>
-std::size_t workspace_size(const detail::SdpaPath<T>& path, const SdpaSize& size,
-                           const Execution& execution) {
-  return detail::workspace_size(path.scratch_size(size), execution);
-}
+  Choice(const char* function, const Execution& execution)
+      : path(detail::choose_path(function, detail::sdpa_paths<T>(), execution, kDTypeOf<T>)),
+        isa(path.has_kernels ? &detail::choose_isa(function, execution) : nullptr) {}
 
-template <class T>
-SdpaSize size_of_problem(const SdpaProblem<T>& p) {
-  return {.B = p.B,
-          .H = p.H,
-          .Hkv = p.Hkv,
-          .L = p.L,
-          .S = p.S,
-          .D = p.D,
-          .Dv = p.Dv,
-          .dtype = kDTypeOf<T>};
-}
-
-/// Runs a checked problem: one task is one panel of queries of one head.
-template <class T>
-void run(const SdpaProblem<T>& problem, const detail::SdpaPath<T>& path, const Execution& execution,
-         std::span<std::byte> workspace) {
-  const detail::WorkerScratch scratch(workspace, path.scratch_size(size_of_problem(problem)));
-  const std::int64_t panels = (problem.L + path.queries_per_task - 1) / path.queries_per_task;
-  parallel_for(
-      problem.B * problem.H * panels, execution.threads, [&](std::int64_t task, int worker) {
-        const std::int64_t head = task / panels;
-        // From the last panel: under a causal mask it has the most keys, and long tasks go first.
-        const std::int64_t i_begin = (panels - 1 - task % panels) * path.queries_per_task;
-        const std::int64_t count = std::min(path.queries_per_task, problem.L - i_begin);
-        path.run(problem, head / problem.H, head % problem.H, i_begin, count, scratch.of(worker));
-      });
-}
+  Taken taken() const {
+    return {.path = path.path, .isa = isa == nullptr ? std::nullopt : std::optional(isa->isa)};
+  }
+  std::size_t workspace_size(const SdpaSize& size, const Execution& execution) const {
+    return detail::workspace_size(path.scratch_for_size(size, isa), execution);
+  }
+};
 
 template <class T>
 SdpaResult<T> sdpa_owning(TensorView<const T> q, TensorView<const T> k, TensorView<const T> v,
                           const SdpaOptions& options) {
   SdpaProblem<T> problem = detail::checked_problem("sdpa", q, k, v, options);
-  const detail::SdpaPath<T>& path = chosen_path<T>("sdpa", options.execution);
+  const Choice<T> choice("sdpa", options.execution);
   SdpaResult<T> result;
-  result.path = path.path;
+  result.taken = choice.taken();
   result.out = Tensor<T>({problem.B, problem.H, problem.L, problem.Dv});
   result.lse = Tensor<Accumulator<T>>({problem.B, problem.H, problem.L});
   problem.out = result.out;
@@ -64,23 +44,31 @@ SdpaResult<T> sdpa_owning(TensorView<const T> q, TensorView<const T> k, TensorVi
     result.weights = Tensor<Accumulator<T>>({problem.B, problem.H, problem.L, problem.S});
     problem.weights = result.weights;
   }
+  const int threads = resolve_threads(options.execution.threads);
   detail::OwnedWorkspace workspace(
-      workspace_size(path, size_of_problem(problem), options.execution));
-  run(problem, path, options.execution, workspace.bytes());
+      detail::workspace_size(choice.path.scratch(problem, choice.isa, threads), options.execution));
+  choice.path.run(problem, choice.isa, threads, workspace.bytes());
   return result;
 }
 
 template <class T>
-Path sdpa_into_checked(const SdpaOutputs<T>& outputs, TensorView<const T> q, TensorView<const T> k,
-                       TensorView<const T> v, const SdpaOptions& options,
-                       std::span<std::byte> workspace) {
+Taken sdpa_into_checked(const SdpaOutputs<T>& outputs, TensorView<const T> q, TensorView<const T> k,
+                        TensorView<const T> v, const SdpaOptions& options,
+                        std::span<std::byte> workspace) {
   SdpaProblem<T> problem = detail::checked_problem("sdpa_into", q, k, v, options);
   detail::set_checked_outputs("sdpa_into", problem, outputs);
-  const detail::SdpaPath<T>& path = chosen_path<T>("sdpa_into", options.execution);
-  detail::require_workspace("sdpa_into", workspace,
-                            workspace_size(path, size_of_problem(problem), options.execution));
-  run(problem, path, options.execution, workspace);
-  return path.path;
+  const Choice<T> choice("sdpa_into", options.execution);
+  const SdpaSize size = {.B = problem.B,
+                         .H = problem.H,
+                         .Hkv = problem.Hkv,
+                         .L = problem.L,
+                         .S = problem.S,
+                         .D = problem.D,
+                         .Dv = problem.Dv,
+                         .dtype = kDTypeOf<T>};
+  detail::require_workspace("sdpa_into", workspace, choice.workspace_size(size, options.execution));
+  choice.path.run(problem, choice.isa, resolve_threads(options.execution.threads), workspace);
+  return choice.taken();
 }
 
 }  // namespace
@@ -105,27 +93,27 @@ SdpaResult<bfloat16> sdpa(TensorView<const bfloat16> q, TensorView<const bfloat1
   return sdpa_owning(q, k, v, options);
 }
 
-Path sdpa_into(const SdpaOutputs<float>& outputs, TensorView<const float> q,
-               TensorView<const float> k, TensorView<const float> v, const SdpaOptions& options,
-               std::span<std::byte> workspace) {
+Taken sdpa_into(const SdpaOutputs<float>& outputs, TensorView<const float> q,
+                TensorView<const float> k, TensorView<const float> v, const SdpaOptions& options,
+                std::span<std::byte> workspace) {
   return sdpa_into_checked(outputs, q, k, v, options, workspace);
 }
 
-Path sdpa_into(const SdpaOutputs<double>& outputs, TensorView<const double> q,
-               TensorView<const double> k, TensorView<const double> v, const SdpaOptions& options,
-               std::span<std::byte> workspace) {
+Taken sdpa_into(const SdpaOutputs<double>& outputs, TensorView<const double> q,
+                TensorView<const double> k, TensorView<const double> v, const SdpaOptions& options,
+                std::span<std::byte> workspace) {
   return sdpa_into_checked(outputs, q, k, v, options, workspace);
 }
 
-Path sdpa_into(const SdpaOutputs<float16>& outputs, TensorView<const float16> q,
-               TensorView<const float16> k, TensorView<const float16> v, const SdpaOptions& options,
-               std::span<std::byte> workspace) {
+Taken sdpa_into(const SdpaOutputs<float16>& outputs, TensorView<const float16> q,
+                TensorView<const float16> k, TensorView<const float16> v,
+                const SdpaOptions& options, std::span<std::byte> workspace) {
   return sdpa_into_checked(outputs, q, k, v, options, workspace);
 }
 
-Path sdpa_into(const SdpaOutputs<bfloat16>& outputs, TensorView<const bfloat16> q,
-               TensorView<const bfloat16> k, TensorView<const bfloat16> v,
-               const SdpaOptions& options, std::span<std::byte> workspace) {
+Taken sdpa_into(const SdpaOutputs<bfloat16>& outputs, TensorView<const bfloat16> q,
+                TensorView<const bfloat16> k, TensorView<const bfloat16> v,
+                const SdpaOptions& options, std::span<std::byte> workspace) {
   return sdpa_into_checked(outputs, q, k, v, options, workspace);
 }
 
@@ -141,7 +129,7 @@ std::size_t sdpa_workspace_size(const SdpaSize& size, const Execution& execution
           [&] { return std::string(name_of(size.dtype)); });
   return visit(size.dtype, [&]<class T>() -> std::size_t {
     if constexpr (is_floating(kDTypeOf<T>)) {
-      return workspace_size(chosen_path<T>(function, execution), size, execution);
+      return Choice<T>(function, execution).workspace_size(size, execution);
     }
     return 0;
   });

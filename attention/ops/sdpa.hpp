@@ -13,8 +13,8 @@
 
 /// The front door: scaled dot-product attention.
 ///
-/// Read on with reference/sdpa.hpp, the definition, and kernels/sdpa_blocked.hpp, the same passes
-/// made fast.
+/// Read on with reference/sdpa.hpp, the definition, and kernels/isa/sdpa_forward.cpp, the same
+/// passes made fast.
 namespace attention {
 
 /// Where the queries stand among the keys: query i stands at key position i + offset. Causality,
@@ -88,8 +88,8 @@ struct SdpaResult {
   Tensor<Accumulator<T>> lse;
   /// (B, H, L, S) if asked for, else null: after the softmax, before any dropout.
   Tensor<Accumulator<T>> weights;
-  /// The path that computed them.
-  Path path = Path::automatic;
+  /// The path, and the instruction set of its kernels, that computed them.
+  Taken taken = {};
 };
 
 /// Where sdpa_into writes: views of any strides. `lse` and `weights` may be null.
@@ -130,7 +130,7 @@ struct SdpaSize {
 /// the batch.
 ///
 /// Cost: 2 B H L S (D + Dv) operations. Memory beyond the results: O(D + Dv) a thread on the
-/// blocked path, O(S) a thread on the reference path; the matrix of weights exists only if asked
+/// fused path, O(S) a thread on the reference path; the matrix of weights exists only if asked
 /// for.
 ///
 /// Throws Error when shapes, element types or options break a rule, or the path asked for cannot
@@ -150,25 +150,25 @@ ATTENTION_API SdpaResult<bfloat16> sdpa(TensorView<const bfloat16> q, TensorView
                                         const SdpaOptions& options = {});
 
 /// The same, written into the caller's views, with scratch from the caller: allocates nothing.
-/// Returns the path taken.
+/// Returns the path and the instruction set taken.
 ///
 /// `workspace` holds sdpa_workspace_size bytes, of any alignment. `options.return_weights` is not
 /// looked at.
 ///
 /// Throws Error as sdpa does, and when an output has another shape, overlaps itself, an input or
 /// another output, or when the workspace is too small. Nothing has been written then.
-ATTENTION_API Path sdpa_into(const SdpaOutputs<float>& outputs, TensorView<const float> q,
-                             TensorView<const float> k, TensorView<const float> v,
-                             const SdpaOptions& options, std::span<std::byte> workspace);
-ATTENTION_API Path sdpa_into(const SdpaOutputs<double>& outputs, TensorView<const double> q,
-                             TensorView<const double> k, TensorView<const double> v,
-                             const SdpaOptions& options, std::span<std::byte> workspace);
-ATTENTION_API Path sdpa_into(const SdpaOutputs<float16>& outputs, TensorView<const float16> q,
-                             TensorView<const float16> k, TensorView<const float16> v,
-                             const SdpaOptions& options, std::span<std::byte> workspace);
-ATTENTION_API Path sdpa_into(const SdpaOutputs<bfloat16>& outputs, TensorView<const bfloat16> q,
-                             TensorView<const bfloat16> k, TensorView<const bfloat16> v,
-                             const SdpaOptions& options, std::span<std::byte> workspace);
+ATTENTION_API Taken sdpa_into(const SdpaOutputs<float>& outputs, TensorView<const float> q,
+                              TensorView<const float> k, TensorView<const float> v,
+                              const SdpaOptions& options, std::span<std::byte> workspace);
+ATTENTION_API Taken sdpa_into(const SdpaOutputs<double>& outputs, TensorView<const double> q,
+                              TensorView<const double> k, TensorView<const double> v,
+                              const SdpaOptions& options, std::span<std::byte> workspace);
+ATTENTION_API Taken sdpa_into(const SdpaOutputs<float16>& outputs, TensorView<const float16> q,
+                              TensorView<const float16> k, TensorView<const float16> v,
+                              const SdpaOptions& options, std::span<std::byte> workspace);
+ATTENTION_API Taken sdpa_into(const SdpaOutputs<bfloat16>& outputs, TensorView<const bfloat16> q,
+                              TensorView<const bfloat16> k, TensorView<const bfloat16> v,
+                              const SdpaOptions& options, std::span<std::byte> workspace);
 
 /// The bytes of workspace that sdpa_into needs for a problem of this size, on this path and number
 /// of threads.

@@ -29,6 +29,7 @@ def scaled_dot_product_attention(
     key_lengths: Any = None,
     out: Any = None,
     path: str = "automatic",
+    isa: str | None = None,
     threads: int = 0,
 ) -> Any:
     """Computes ``softmax(scale * query @ key.T) @ value``.
@@ -58,7 +59,9 @@ def scaled_dot_product_attention(
         sinks: (H,): a logit that takes part in the softmax of every row, and has no value.
         key_lengths: (B,), int32 or int64: keys at or past an entry's length are blocked, and not read.
         out: an array to write the output into; it is returned.
-        path: ``"automatic"``, ``"blocked"`` or ``"reference"``.
+        path: ``"automatic"``, ``"fused"`` or ``"reference"``.
+        isa: the instruction set of the fused path, as ``"avx2"``; by default the best, or the one that the
+            environment variable ``ATTENTION_ISA`` names.
         threads: 0 takes the default (``set_num_threads``). The result does not depend on it.
 
     Returns:
@@ -80,6 +83,7 @@ def scaled_dot_product_attention(
     check_integer(function, "causal_offset", causal_offset, optional=True)
     check_pair(function, "window", window)
     check_text(function, "path", path)
+    check_text(function, "isa", isa, optional=True)
     check_integer(function, "threads", threads)
     if dropout_p != 0.0:
         raise ValueError(f"{function}: dropout_p must be 0 until training lands; found {dropout_p}")
@@ -108,6 +112,7 @@ def scaled_dot_product_attention(
         key_lengths=key_lengths,
         out=out,
         path=path,
+        isa=isa,
         threads=threads,
     )
     if out is not None:

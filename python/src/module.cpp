@@ -26,13 +26,25 @@ namespace attention::python {
 namespace {
 
 Path path_of(const std::string& name) {
-  for (const Path path : {Path::automatic, Path::blocked, Path::reference}) {
+  for (const Path path : {Path::automatic, Path::fused, Path::reference}) {
     if (name_of(path) == name) {
       return path;
     }
   }
   throw_value_error("scaled_dot_product_attention", "path",
-                    "must be 'automatic', 'blocked' or 'reference'", "'" + name + "'");
+                    "must be 'automatic', 'fused' or 'reference'", "'" + name + "'");
+}
+
+std::optional<Isa> isa_named(const std::optional<std::string>& name) {
+  if (!name) {
+    return {};
+  }
+  const std::optional<Isa> isa = isa_of_name(*name);
+  if (!isa) {
+    throw_value_error("scaled_dot_product_attention", "isa",
+                      "must be None or the name of an instruction set", "'" + *name + "'");
+  }
+  return isa;
 }
 
 Alignment alignment_of(const std::optional<std::string>& name, std::optional<std::int64_t> offset) {
@@ -59,16 +71,18 @@ nb::tuple bound_sdpa(nb::handle query, nb::handle key, nb::handle value, nb::han
                      std::optional<std::int64_t> offset,
                      std::pair<std::int64_t, std::int64_t> window, double softcap,
                      nb::handle alibi_slopes, nb::handle sinks, nb::handle key_lengths,
-                     nb::handle out, const std::string& path, int threads) {
-  const SdpaRequest request{.options = {.causal = is_causal,
-                                        .alignment = alignment_of(alignment, offset),
-                                        .window = {.left = window.first, .right = window.second},
-                                        .softcap = softcap,
-                                        .scale = scale,
-                                        .execution = {.path = path_of(path), .threads = threads}},
-                            .enable_gqa = enable_gqa,
-                            .return_weights = return_weights,
-                            .return_lse = return_lse};
+                     nb::handle out, const std::string& path, const std::optional<std::string>& isa,
+                     int threads) {
+  const SdpaRequest request{
+      .options = {.causal = is_causal,
+                  .alignment = alignment_of(alignment, offset),
+                  .window = {.left = window.first, .right = window.second},
+                  .softcap = softcap,
+                  .scale = scale,
+                  .execution = {.path = path_of(path), .isa = isa_named(isa), .threads = threads}},
+      .enable_gqa = enable_gqa,
+      .return_weights = return_weights,
+      .return_lse = return_lse};
   return sdpa(query, key, value, attn_mask, alibi_slopes, sinks, key_lengths, out, request);
 }
 
@@ -89,7 +103,7 @@ NB_MODULE(_core, module) {
              nb::arg("return_lse"), nb::arg("causal_alignment").none(),
              nb::arg("causal_offset").none(), nb::arg("window"), nb::arg("softcap"),
              nb::arg("alibi_slopes").none(), nb::arg("sinks").none(), nb::arg("key_lengths").none(),
-             nb::arg("out").none(), nb::arg("path"), nb::arg("threads"));
+             nb::arg("out").none(), nb::arg("path"), nb::arg("isa").none(), nb::arg("threads"));
   module.def("copies", &copies);
   module.def("num_threads", &default_threads);
   module.def("set_num_threads", &set_default_threads, nb::arg("threads"));

@@ -246,7 +246,7 @@ def library_problem(seed: int) -> SdpaProblem:
     query, key, value = (laid_out(array, draws.choice(layouts)) for array in (query, key, value))
     if attn_mask is not None:
         attn_mask = laid_out(attn_mask, draws.choice(layouts))
-    options["path"] = draws.choice(["automatic", "reference"] + ["blocked"] * (dtype != np.float64))
+    options["path"] = draws.choice(["automatic", "reference"] + ["fused"] * (dtype != np.float64))
     options["threads"] = draws.choice([0, 1, 2, 3])
     return SdpaProblem(seed, query, key, value, attn_mask, options)
 

@@ -399,7 +399,7 @@ OPTIONS: list[tuple[Raises, str, str, str, dict[str, Any]]] = [
         "both",
         {"causal_alignment": "top_left", "causal_offset": 1},
     ),
-    (ValueError, "path", "'automatic', 'blocked' or 'reference'", "'fast'", {"path": "fast"}),
+    (ValueError, "path", "'automatic', 'fused' or 'reference'", "'fast'", {"path": "fast"}),
     (ValueError, "threads", "0", "-1", {"threads": -1}),
     (ValueError, "scale", "finite", "nan", {"scale": float("nan")}),
     (ValueError, "scale", "finite", "inf", {"scale": float("inf")}),

@@ -17,8 +17,8 @@ from reference import Array, attention
 
 BLOCKS = blocks_of_seeds(first=2017_0612, count=600, size=100)
 DTYPES = [np.float32, np.float64, np.float16]
-PATHS = ["automatic", "blocked", "reference"]
-SERVED = [(d, p) for d in DTYPES for p in PATHS if (d, p) != (np.float64, "blocked")]
+PATHS = ["automatic", "fused", "reference"]
+SERVED = [(d, p) for d in DTYPES for p in PATHS if (d, p) != (np.float64, "fused")]
 on_every_path = pytest.mark.parametrize(("dtype", "path"), SERVED)
 
 
@@ -63,9 +63,9 @@ def test_plain(dtype: Any, path: str) -> None:
 
 
 def test_a_path_that_cannot_serve_is_an_error() -> None:
-    """Never a silent fallback: the blocked path has no float64."""
-    with pytest.raises(ValueError, match="path.*float64.*blocked"):
-        scaled_dot_product_attention(*inputs(dtype=np.float64), path="blocked")
+    """Never a silent fallback: the fused path has no float64."""
+    with pytest.raises(ValueError, match="path.*float64.*fused"):
+        scaled_dot_product_attention(*inputs(dtype=np.float64), path="fused")
 
 
 @pytest.mark.parametrize("rank", range(2, 7))
@@ -453,7 +453,7 @@ def test_the_default_number_of_threads_changes_no_bit() -> None:
     assert same_bits(results[0], results[1]) and same_bits(results[0], results[2])
 
 
-@pytest.mark.parametrize("path", ["blocked", "reference"])
+@pytest.mark.parametrize("path", ["fused", "reference"])
 def test_the_batch_changes_no_bit(path: str) -> None:
     """A result does not depend on what else is in the batch, nor on the rank it came in."""
     query, key, value = inputs(batch=3, queries=40, keys=50)
@@ -467,7 +467,7 @@ def test_the_batch_changes_no_bit(path: str) -> None:
     assert same_bits(whole, deeper[:, 0])
 
 
-@pytest.mark.parametrize("path", ["blocked", "reference"])
+@pytest.mark.parametrize("path", ["fused", "reference"])
 def test_a_prefill_in_chunks_gives_the_bits_of_the_whole(path: str) -> None:
     query, key, value = inputs(queries=40, keys=40)
     whole = scaled_dot_product_attention(query, key, value, is_causal=True, path=path)

@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include <attention/core/version.hpp>
+#include <attention/ops/kernel_isas.hpp>
 
 #include "tests/cli/command.hpp"
 
@@ -56,11 +57,13 @@ TEST(App, RefusesValuesThatCannotBe) {
 TEST(Info, SaysVersionIsaAndThreads) {
   const Outcome text = run_command({"info"});
   EXPECT_EQ(text.code, 0);
-  EXPECT_THAT(text.out, HasSubstr("isa        portable"));
+  EXPECT_THAT(text.out, HasSubstr("isa        " + std::string(name_of(default_kernel_isa()))));
   const auto json = nlohmann::json::parse(run_command({"info", "--json"}).out);
   EXPECT_EQ(json["version"], ATTENTION_VERSION);
   EXPECT_GE(json["threads"], 1);
   EXPECT_EQ(json["isas_of_this_cpu"][0], "portable");
+  EXPECT_EQ(json["isas_of_the_kernels"][0], "portable");
+  EXPECT_EQ(json["isa_used"], name_of(default_kernel_isa()));
 }
 
 TEST(Completion, NamesVerbsOptionsAndExperiments) {

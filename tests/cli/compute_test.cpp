@@ -89,7 +89,7 @@ class ComputeTest : public CommandTest {
 TEST_F(ComputeTest, PlainAndEveryPath) {
   expect_agrees({}, {});
   expect_agrees({"--path", "reference"}, {});
-  expect_agrees({"--path", "blocked", "--threads", "2"}, {});
+  expect_agrees({"--path", "fused", "--threads", "2"}, {});
   expect_agrees({"--compress"}, {});
 }
 

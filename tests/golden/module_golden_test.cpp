@@ -61,7 +61,7 @@ TEST_P(ExperimentGolden, ParametersBitForBitAndWeightsWithin1e6) {
 INSTANTIATE_TEST_SUITE_P(SeedsHeadsPaths, ExperimentGolden,
                          testing::Combine(testing::Values("42", "0", "1", "7", "1234", "2026"),
                                           testing::Values(1, 2),
-                                          testing::Values(Path::blocked, Path::reference)),
+                                          testing::Values(Path::fused, Path::reference)),
                          [](const auto& test) {
                            return "seed_" + std::get<0>(test.param) + "_heads_" +
                                   std::to_string(std::get<1>(test.param)) + "_" +

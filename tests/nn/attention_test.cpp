@@ -290,8 +290,7 @@ TEST(Modules, SayWhichInputDoesNotFit) {
 TEST(Modules, RunOnThePathAskedFor) {
   const MultiHeadAttention module(8, 2);
   const Tensor<float> x = drawn({2, 3, 8}, 1);
-  const AttentionOutput blocked =
-      module.forward(x, x, x, {}, {.execution = {.path = Path::blocked}});
+  const AttentionOutput blocked = module.forward(x, x, x, {}, {.execution = {.path = Path::fused}});
   const AttentionOutput reference =
       module.forward(x, x, x, {}, {.execution = {.path = Path::reference}});
   for (std::int64_t i = 0; i < 48; ++i) {

@@ -310,12 +310,12 @@ TYPED_TEST(Linear, OutputErrors) {
 TEST(LinearErrors, PathsAndWorkspaceSizes) {
   const Tensor<double> x({2, 3});
   const Tensor<double> weight({5, 3});
-  expect_error([&] { linear(x, weight, {}, {.path = Path::blocked}); }, {"blocked", "float64"});
+  expect_error([&] { linear(x, weight, {}, {.path = Path::fused}); }, {"fused", "float64"});
   expect_error([] { linear_workspace_size(-1, DType::float32); }, {"in_features", "-1"});
   expect_error([] { linear_workspace_size(3, DType::int32); }, {"dtype", "int32"});
   expect_error([] { linear_workspace_size(3, DType::boolean); }, {"dtype", "bool"});
-  expect_error([] { linear_workspace_size(3, DType::float64, {.path = Path::blocked}); },
-               {"blocked", "float64"});
+  expect_error([] { linear_workspace_size(3, DType::float64, {.path = Path::fused}); },
+               {"fused", "float64"});
   EXPECT_THROW(linear_workspace_size(3, DType::float32, {.threads = -1}), Error);
   EXPECT_THROW(linear(x, weight, {}, {.threads = -1}), Error);
 }

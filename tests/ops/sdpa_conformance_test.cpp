@@ -9,6 +9,7 @@
 
 #include <gtest/gtest.h>
 
+#include <attention/ops/kernel_isas.hpp>
 #include <attention/ops/sdpa.hpp>
 
 #include "harness/float64_sdpa.hpp"
@@ -34,19 +35,19 @@ double float64_error(const SdpaCase& c, const Truth& truth) {
 
 struct Run {
   Results results;
-  Path path = Path::automatic;
+  Taken taken;
 };
 
 template <class T>
-Run run_owning(SdpaOperands<T>& operands, Path path) {
+Run run_owning(SdpaOperands<T>& operands, const Taken& way) {
   const SdpaCase& c = operands.dense().c;
   const SdpaResult<T> result =
-      sdpa(operands.q(), operands.k(), operands.v(), operands.options(path));
+      sdpa(operands.q(), operands.k(), operands.v(), operands.options(way));
   EXPECT_EQ(result.out.shape(), (Shape{c.B, c.H, c.L, c.Dv}));
   EXPECT_EQ(result.lse.shape(), (Shape{c.B, c.H, c.L}));
   EXPECT_EQ(result.weights.is_null(), !c.with_weights);
   Run run{.results = {.out = widened(result.out), .lse = widened(result.lse), .weights = {}},
-          .path = result.path};
+          .taken = result.taken};
   if (c.with_weights) {
     EXPECT_EQ(result.weights.shape(), (Shape{c.B, c.H, c.L, c.S}));
     run.results.weights = widened(result.weights);
@@ -55,7 +56,7 @@ Run run_owning(SdpaOperands<T>& operands, Path path) {
 }
 
 template <class T>
-Run run_into(SdpaOperands<T>& operands, Path path) {
+Run run_into(SdpaOperands<T>& operands, const Taken& way) {
   const SdpaCase& c = operands.dense().c;
   using Real = Accumulator<T>;
   Draws draws(c.seed + 1);
@@ -71,7 +72,7 @@ Run run_into(SdpaOperands<T>& operands, Path path) {
   if (c.with_weights) {
     outputs.weights = weights.view();
   }
-  const SdpaOptions options = operands.options(path);
+  const SdpaOptions options = operands.options(way);
   const std::size_t needed = sdpa_workspace_size({.B = c.B,
                                                   .H = c.H,
                                                   .Hkv = c.Hkv,
@@ -85,8 +86,8 @@ Run run_into(SdpaOperands<T>& operands, Path path) {
   constexpr std::byte kCanary{0xA5};
   std::vector<std::byte> workspace(needed + 2 * kMargin, kCanary);
   Run run;
-  run.path = sdpa_into(outputs, operands.q(), operands.k(), operands.v(), options,
-                       std::span(workspace).subspan(kMargin, needed));
+  run.taken = sdpa_into(outputs, operands.q(), operands.k(), operands.v(), options,
+                        std::span(workspace).subspan(kMargin, needed));
   for (std::size_t n = 0; n < kMargin; ++n) {
     EXPECT_EQ(workspace[n], kCanary) << "written before the workspace";
     EXPECT_EQ(workspace[workspace.size() - 1 - n], kCanary) << "written past the workspace";
@@ -171,14 +172,14 @@ std::string judge_fused(const DenseProblem& p, const Truth& truth, const Results
 }
 
 template <class T>
-void check_case(const SdpaCase& c, Path path) {
+void check_case(const SdpaCase& c, const Taken& way) {
   SdpaOperands<T> operands(c);
   const DenseProblem& p = operands.dense();
   const Truth truth = float64_sdpa(p);
-  const Run run = c.owning ? run_owning(operands, path) : run_into(operands, path);
-  EXPECT_EQ(run.path, path);
+  const Run run = c.owning ? run_owning(operands, way) : run_into(operands, way);
+  EXPECT_EQ(run.taken, way);
   EXPECT_EQ(judge_blocked_cells(p, truth, run.results), "");
-  if (path == Path::reference) {
+  if (way.path == Path::reference) {
     EXPECT_EQ(judge_rounded_once<T>(p, truth, run.results), "");
   } else if constexpr (!std::is_same_v<T, double>) {
     EXPECT_EQ(judge_fused<T>(p, truth, run.results), "");
@@ -190,19 +191,21 @@ void check_case(const SdpaCase& c, Path path) {
 }
 
 struct Stratum {
-  Path path;
+  Taken way;
   DType dtype;
 };
 
-constexpr Stratum kStrata[] = {
-    {.path = Path::blocked, .dtype = DType::float32},
-    {.path = Path::blocked, .dtype = DType::float16},
-    {.path = Path::blocked, .dtype = DType::bfloat16},
-    {.path = Path::reference, .dtype = DType::float32},
-    {.path = Path::reference, .dtype = DType::float64},
-    {.path = Path::reference, .dtype = DType::float16},
-    {.path = Path::reference, .dtype = DType::bfloat16},
-};
+std::vector<Stratum> strata() {
+  std::vector<Stratum> result;
+  for (const DType dtype : {DType::float32, DType::float16, DType::bfloat16}) {
+    for (const Isa isa : {Isa::portable, Isa::neon, Isa::avx2, Isa::avx512}) {
+      result.push_back({.way = {.path = Path::fused, .isa = isa}, .dtype = dtype});
+    }
+    result.push_back({.way = {.path = Path::reference}, .dtype = dtype});
+  }
+  result.push_back({.way = {.path = Path::reference}, .dtype = DType::float64});
+  return result;
+}
 
 /// The seeds of a stratum: those of the default run, or the one asked for.
 std::vector<std::uint64_t> seeds_of(const Stratum& stratum) {
@@ -216,11 +219,11 @@ std::vector<std::uint64_t> seeds_of(const Stratum& stratum) {
   std::vector<std::uint64_t> seeds;
   seeds.reserve(kCasesPerStratum);
   for (std::uint64_t n = 0; n < kCasesPerStratum; ++n) {
-    seeds.push_back(
-        first +
-        (static_cast<std::uint64_t>(stratum.dtype) * 2 + (stratum.path == Path::blocked ? 0 : 1)) *
-            kCasesPerStratum +
-        n);
+    seeds.push_back(first +
+                    (static_cast<std::uint64_t>(stratum.dtype) * 2 +
+                     (stratum.way.path == Path::fused ? 0 : 1)) *
+                        kCasesPerStratum +
+                    n);
   }
   return seeds;
 }
@@ -228,6 +231,11 @@ std::vector<std::uint64_t> seeds_of(const Stratum& stratum) {
 class SdpaConformance : public ::testing::TestWithParam<Stratum> {};
 
 TEST_P(SdpaConformance, EveryProblemMeetsTheBar) {
+  const std::optional<Isa> isa = GetParam().way.isa;
+  const std::vector<Isa> usable = kernel_isas();
+  if (isa && std::ranges::find(usable, *isa) == usable.end()) {
+    GTEST_SKIP() << "this processor, or this build, has no " << name_of(*isa);
+  }
   const std::vector<std::uint64_t> seeds = seeds_of(GetParam());
   RecordProperty("first_seed", std::to_string(seeds.front()));
   int failed = 0;
@@ -238,16 +246,16 @@ TEST_P(SdpaConformance, EveryProblemMeetsTheBar) {
     const int before = failures->total_part_count();
     switch (c.dtype) {
       case DType::float32:
-        check_case<float>(c, GetParam().path);
+        check_case<float>(c, GetParam().way);
         break;
       case DType::float64:
-        check_case<double>(c, GetParam().path);
+        check_case<double>(c, GetParam().way);
         break;
       case DType::float16:
-        check_case<float16>(c, GetParam().path);
+        check_case<float16>(c, GetParam().way);
         break;
       default:
-        check_case<bfloat16>(c, GetParam().path);
+        check_case<bfloat16>(c, GetParam().way);
         break;
     }
     failed += failures->total_part_count() > before ? 1 : 0;
@@ -255,11 +263,13 @@ TEST_P(SdpaConformance, EveryProblemMeetsTheBar) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, SdpaConformance, ::testing::ValuesIn(kStrata),
-                         [](const ::testing::TestParamInfo<Stratum>& stratum) {
-                           return std::string(name_of(stratum.param.path)) + "_" +
-                                  std::string(name_of(stratum.param.dtype));
-                         });
+std::string name_of_stratum(const ::testing::TestParamInfo<Stratum>& stratum) {
+  const auto& [way, dtype] = stratum.param;
+  return std::string(name_of(way.path)) + "_" +
+         (way.isa ? std::string(name_of(*way.isa)) + "_" : "") + std::string(name_of(dtype));
+}
+
+INSTANTIATE_TEST_SUITE_P(All, SdpaConformance, ::testing::ValuesIn(strata()), name_of_stratum);
 
 }  // namespace
 }  // namespace attention::tests

@@ -246,8 +246,8 @@ TEST(SdpaErrors, ViewsOfNoMemory) {
 
 TEST(SdpaErrors, Rule12APathThatCannotServeIsAnErrorAndNotAFallback) {
   const Inputs<double> inputs = random_inputs<double>({.L = 2, .S = 3});
-  const SdpaOptions options{.execution = {.path = Path::blocked}};
-  const Fault fault{"double", {}, {"blocked", "float64"}};
+  const SdpaOptions options{.execution = {.path = Path::fused}};
+  const Fault fault{"double", {}, {"fused", "float64"}};
   expect_error(fault, [&] { sdpa(inputs.q, inputs.k, inputs.v, options); }, "sdpa");
   Tensor<double> out = Tensor<double>::filled({1, 1, 2, 8}, 5.0);
   std::vector<std::byte> workspace(1 << 16);
@@ -258,7 +258,7 @@ TEST(SdpaErrors, Rule12APathThatCannotServeIsAnErrorAndNotAFallback) {
   for (const double value : out.values()) {
     EXPECT_EQ(value, 5.0);
   }
-  EXPECT_EQ(sdpa(inputs.q, inputs.k, inputs.v).path, Path::reference);
+  EXPECT_EQ(sdpa(inputs.q, inputs.k, inputs.v).taken.path, Path::reference);
 }
 
 }  // namespace

@@ -53,7 +53,7 @@ TEST(SdpaIntoErrors, OutputsOfNoMemory) {
 }
 
 TEST(SdpaIntoErrors, Workspace) {
-  for (const Path path : {Path::blocked, Path::reference}) {
+  for (const Path path : {Path::fused, Path::reference}) {
     for (const int threads : {1, 3}) {
       Call call;
       call.options.execution = {.path = path, .threads = threads};
@@ -94,7 +94,7 @@ TEST(SdpaIntoErrors, WorkspaceSize) {
   }
   SdpaSize wide = size;
   wide.dtype = DType::float64;
-  expect(wide, {.path = Path::blocked}, {"blocked", "float64"});
+  expect(wide, {.path = Path::fused}, {"fused", "float64"});
   expect(size, {.threads = -1}, {"threads", "-1"}, "parallel_for");
 }
 

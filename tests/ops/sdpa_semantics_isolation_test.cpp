@@ -63,14 +63,14 @@ TYPED_TEST(SdpaIsolation, Rule04KeysThatAMaskBlocksReachNothing) {
   const SdpaOptions kept{.mask = Mask::keep(std::as_const(keep))};
   const SdpaOptions added{.mask = Mask::add(std::as_const(bias))};
   const auto expected = this->attend(inputs, kept);
-  EXPECT_TRUE(same_bits(this->attend(inputs, added), expected));
+  const auto expected_of_added = this->attend(inputs, added);
   for (const double intruder : kIntruders) {
     for (std::int64_t j = 1; j < 70; j += 3) {
       overwrite(inputs.k, j, 1, intruder);
       overwrite(inputs.v, j, 1, intruder);
     }
     EXPECT_TRUE(same_bits(this->attend(inputs, kept), expected)) << intruder;
-    EXPECT_TRUE(same_bits(this->attend(inputs, added), expected)) << intruder;
+    EXPECT_TRUE(same_bits(this->attend(inputs, added), expected_of_added)) << intruder;
   }
 }
 

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -10,6 +11,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <attention/ops/kernel_isas.hpp>
 #include <attention/ops/sdpa.hpp>
 
 #include "harness/every_path.hpp"
@@ -320,16 +322,51 @@ TYPED_TEST(SdpaSemantics, Rule10NoValuesStillGiveLseAndWeights) {
 
 TYPED_TEST(SdpaSemantics, Rule12TheForcedPathIsTheOneTaken) {
   const auto inputs = random_inputs<typename TypeParam::Element>({.L = 2, .S = 3});
-  EXPECT_EQ(this->attend(inputs).path, TypeParam::kPath);
+  EXPECT_EQ(this->attend(inputs).taken.path, TypeParam::kPath);
 }
 
 TYPED_TEST(SdpaSemantics, Rule12AutomaticTakesANamedPathAndItsBits) {
   using T = typename TypeParam::Element;
   const auto inputs = random_inputs<T>({.L = 2, .S = 3});
   const auto automatic = sdpa(inputs.q, inputs.k, inputs.v);
-  ASSERT_NE(automatic.path, Path::automatic);
-  const auto forced = sdpa(inputs.q, inputs.k, inputs.v, {.execution = {.path = automatic.path}});
+  ASSERT_NE(automatic.taken.path, Path::automatic);
+  const auto forced =
+      sdpa(inputs.q, inputs.k, inputs.v, {.execution = {.path = automatic.taken.path}});
   EXPECT_TRUE(same_bits(automatic, forced));
+}
+
+/// docs/semantics.md, rule 12, of the instruction sets.
+TEST(SdpaIsa, Rule12AnyInstructionSetOfTheListIsTakenAndTheyAgree) {
+  const auto inputs = random_inputs<float>({.H = 2, .L = 40, .S = 300, .D = 19, .Dv = 11});
+  const auto expected =
+      sdpa(inputs.q, inputs.k, inputs.v, {.execution = {.path = Path::reference}});
+  EXPECT_FALSE(expected.taken.isa.has_value());
+  ASSERT_EQ(kernel_isas().front(), Isa::portable);
+  for (const Isa isa : kernel_isas()) {
+    const auto found = sdpa(inputs.q, inputs.k, inputs.v, {.execution = {.isa = isa}});
+    EXPECT_EQ(found.taken, (Taken{.path = Path::fused, .isa = isa}));
+    EXPECT_LE(largest_difference(found.out, expected.out), 1e-6) << name_of(isa);
+    EXPECT_LE(largest_difference(found.lse, expected.lse), 1e-6) << name_of(isa);
+  }
+}
+
+TEST(SdpaIsa, Rule12AnInstructionSetThatIsNotThereIsAnError) {
+  const auto inputs = random_inputs<float>({.L = 2, .S = 3});
+  const std::vector<Isa> usable = kernel_isas();
+  for (const Isa isa : {Isa::neon, Isa::avx2, Isa::avx512, Isa::avx512_bf16}) {
+    if (std::ranges::find(usable, isa) != usable.end()) {
+      continue;
+    }
+    try {
+      sdpa(inputs.q, inputs.k, inputs.v, {.execution = {.isa = isa}});
+      ADD_FAILURE() << name_of(isa) << ": no error";
+    } catch (const Error& error) {
+      const std::string text = error.what();
+      EXPECT_NE(text.find("execution.isa"), std::string::npos) << text;
+      EXPECT_NE(text.find("portable"), std::string::npos) << text;
+      EXPECT_NE(text.find(name_of(isa)), std::string::npos) << text;
+    }
+  }
 }
 
 // Rule 15. Two forms, one result.
@@ -348,7 +385,7 @@ TYPED_TEST(SdpaSemantics, Rule15BothFormsGiveTheSameBits) {
       options.execution));
   EXPECT_EQ(sdpa_into({.out = out.view(), .lse = lse.view(), .weights = weights.view()}, inputs.q,
                       inputs.k, inputs.v, options, workspace),
-            TypeParam::kPath);
+            owning.taken);
   EXPECT_TRUE(same_bits(out, owning.out));
   EXPECT_TRUE(same_bits(lse, owning.lse));
   EXPECT_TRUE(same_bits(weights, owning.weights));

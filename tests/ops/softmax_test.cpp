@@ -224,8 +224,8 @@ TYPED_TEST(Softmax, Errors) {
   expect_error([&] { softmax(scalar); }, {"x", "()"});
   expect_error([&] { softmax(TensorView<const T>()); }, {"x"});
   expect_error([&] { softmax_into(out({}), scalar); }, {"x", "()"});
-  expect_error([&] { softmax(x, {.path = Path::blocked}); }, {"blocked"});
-  expect_error([&] { softmax_into(out({3, 4}), x, {.path = Path::blocked}); }, {"blocked"});
+  expect_error([&] { softmax(x, {.path = Path::fused}); }, {"fused"});
+  expect_error([&] { softmax_into(out({3, 4}), x, {.path = Path::fused}); }, {"fused"});
   expect_error([&] { softmax_into(out({4, 3}), x); }, {"out", "(3, 4)", "(4, 3)"});
   expect_error([&] { softmax_into(out({12}), x); }, {"out", "(3, 4)", "(12,)"});
   expect_error([&] { softmax_into(TensorView<T>(), x); }, {"out"});

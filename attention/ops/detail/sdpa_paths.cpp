@@ -1,44 +1,79 @@
+#include <algorithm>
 #include <array>
-#include <type_traits>
 
-#include <attention/kernels/sdpa_blocked.hpp>
+#include <attention/core/parallel.hpp>
+#include <attention/kernels/sdpa_fused.hpp>
 #include <attention/ops/detail/sdpa_paths.hpp>
+#include <attention/ops/detail/workspace.hpp>
 #include <attention/reference/sdpa.hpp>
 
 namespace attention::detail {
 namespace {
 
 using JudgedKey = reference::VisibleKey<double>;
+constexpr std::int64_t kReferenceRows = 4;  // of a task
+
+std::size_t reference_scratch(std::int64_t S) {
+  return static_cast<std::size_t>(S) * sizeof(JudgedKey);
+}
 
 template <class T>
-void run_reference(const SdpaProblem<T>& problem, std::int64_t b, std::int64_t h,
-                   std::int64_t i_begin, std::int64_t count, std::byte* scratch) {
-  for (std::int64_t i = i_begin; i < i_begin + count; ++i) {
-    reference::sdpa_row(problem, b, h, i, reinterpret_cast<JudgedKey*>(scratch));
-  }
+void run_reference(const SdpaProblem<T>& problem, const kernels::IsaKernels* /*isa*/, int threads,
+                   std::span<std::byte> workspace) {
+  const WorkerScratch scratch(workspace, reference_scratch(problem.S));
+  const std::int64_t pieces = (problem.L + kReferenceRows - 1) / kReferenceRows;
+  parallel_for(problem.B * problem.H * pieces, threads, [&](std::int64_t task, int worker) {
+    const std::int64_t head = task / pieces;
+    // From the last rows: under a causal mask they have the most keys, and long tasks go first.
+    const std::int64_t begin = (pieces - 1 - task % pieces) * kReferenceRows;
+    for (std::int64_t i = begin; i < std::min(begin + kReferenceRows, problem.L); ++i) {
+      reference::sdpa_row(problem, head / problem.H, head % problem.H, i,
+                          reinterpret_cast<JudgedKey*>(scratch.of(worker)));
+    }
+  });
 }
 
 template <class T>
 constexpr SdpaPath<T> kReference = {
     .path = Path::reference,
-    .queries_per_task = 4,
-    .scratch_size =
-        [](const SdpaSize& size) { return static_cast<std::size_t>(size.S) * sizeof(JudgedKey); },
+    .has_kernels = false,
+    .scratch = [](const SdpaProblem<T>& problem, const kernels::IsaKernels* /*isa*/,
+                  int /*threads*/) { return reference_scratch(problem.S); },
+    .scratch_for_size =
+        [](const SdpaSize& size, const kernels::IsaKernels* /*isa*/) {
+          return reference_scratch(size.S);
+        },
     .run = run_reference<T>};
 
 template <class T>
-constexpr SdpaPath<T> kBlocked = {
-    .path = Path::blocked,
-    .queries_per_task = kernels::kSdpaBlockedQueries,
-    .scratch_size =
-        [](const SdpaSize& size) { return kernels::sdpa_blocked_scratch(size.D, size.Dv); },
-    .run = kernels::sdpa_blocked<T>};
+void run_fused(const SdpaProblem<T>& problem, const kernels::IsaKernels* isa, int threads,
+               std::span<std::byte> workspace) {
+  const kernels::SdpaFused<T> fused(problem, *isa->functions, resolve_threads(threads));
+  const WorkerScratch scratch(workspace, fused.scratch_size());
+  parallel_for(fused.tasks(), threads,
+               [&](std::int64_t task, int worker) { fused.run(task, scratch.of(worker)); });
+}
+
+template <class T>
+constexpr SdpaPath<T> kFused = {
+    .path = Path::fused,
+    .has_kernels = true,
+    .scratch =
+        [](const SdpaProblem<T>& problem, const kernels::IsaKernels* isa, int threads) {
+          return kernels::SdpaFused<T>(problem, *isa->functions, resolve_threads(threads))
+              .scratch_size();
+        },
+    .scratch_for_size =
+        [](const SdpaSize& size, const kernels::IsaKernels* isa) {
+          return kernels::sdpa_fused_scratch<T>(*isa->functions, size.S, size.D, size.Dv);
+        },
+    .run = run_fused<T>};
 
 }  // namespace
 
 template <class T>
 std::span<const SdpaPath<T>> sdpa_paths() {
-  static constexpr std::array<SdpaPath<T>, 2> kPaths = {kBlocked<T>, kReference<T>};
+  static constexpr std::array<SdpaPath<T>, 2> kPaths = {kFused<T>, kReference<T>};
   return kPaths;
 }
 

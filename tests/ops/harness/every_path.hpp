@@ -23,12 +23,12 @@ struct On {
   static constexpr Path kPath = TakenPath;
 };
 
-using EveryPath = ::testing::Types<On<float, Path::blocked>, On<float16, Path::blocked>,
-                                   On<bfloat16, Path::blocked>, On<float, Path::reference>,
-                                   On<double, Path::reference>, On<float16, Path::reference>,
-                                   On<bfloat16, Path::reference>>;
+using EveryPath =
+    ::testing::Types<On<float, Path::fused>, On<float16, Path::fused>, On<bfloat16, Path::fused>,
+                     On<float, Path::reference>, On<double, Path::reference>,
+                     On<float16, Path::reference>, On<bfloat16, Path::reference>>;
 
-/// "blocked_float32" as the suffix of a typed test.
+/// "fused_float32" as the suffix of a typed test.
 struct PathNames {
   template <class Setting>
   static std::string GetName(int /*index*/) {  // NOLINT(readability-identifier-naming): GoogleTest

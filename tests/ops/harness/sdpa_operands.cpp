@@ -280,7 +280,7 @@ void SdpaOperands<T>::widen_inputs() {
 }
 
 template <class T>
-SdpaOptions SdpaOperands<T>::options(Path path) {
+SdpaOptions SdpaOperands<T>::options(const Taken& way) {
   const SdpaCase& c = dense_.c;
   SdpaOptions options{
       .causal = c.causal,
@@ -291,7 +291,7 @@ SdpaOptions SdpaOperands<T>::options(Path path) {
       .sinks = view_of(sinks_),
       .scale = c.scale,
       .return_weights = c.with_weights,
-      .execution = {.path = path, .threads = c.threads},
+      .execution = {.path = way.path, .isa = way.isa, .threads = c.threads},
   };
   if (c.positions == Positions::top_left) {
     options.alignment = Alignment::top_left();

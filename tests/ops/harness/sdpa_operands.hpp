@@ -26,7 +26,7 @@ class SdpaOperands {
   TensorView<const T> k() { return k_.view(); }
   TensorView<const T> v() { return v_.view(); }
   /// With views of this object's buffers.
-  SdpaOptions options(Path path);
+  SdpaOptions options(const Taken& way);
   const DenseProblem& dense() const noexcept { return dense_; }
 
  private:

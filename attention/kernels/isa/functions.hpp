@@ -1,0 +1,12 @@
+#pragma once
+
+#include <attention/kernels/isa_functions.hpp>
+
+/// Private to the sources of the instruction sets: what each of them defines, see
+/// isa_functions.hpp.
+namespace attention::kernels::ATTENTION_KERNEL_ISA {
+
+void sdpa_forward(const SdpaTask& task, std::byte* scratch) noexcept;
+std::size_t sdpa_forward_scratch(const SdpaHead& head, int panels) noexcept;
+
+}  // namespace attention::kernels::ATTENTION_KERNEL_ISA

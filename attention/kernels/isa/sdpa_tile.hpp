@@ -1,0 +1,230 @@
+#pragma once
+
+#include <attention/kernels/isa/panel_shape.hpp>
+
+/// Private to the sources of the instruction sets: the two products.
+namespace attention::kernels::ATTENTION_KERNEL_ISA {
+namespace {
+
+/// A matrix in memory: element (r, c) lies at data[r * row + c * column].
+struct Matrix {
+  const float* data;
+  Index row;
+  Index column;
+
+  ATTENTION_INLINE Matrix from(Index r, Index c) const {
+    return {.data = data + r * row + c * column, .row = row, .column = column};
+  }
+};
+
+/// The rows of a panel as the products read them: D lane rows.
+struct Queries {
+  const float* data;
+  Index D;
+};
+
+/// The keys of a block that are worth computing: [begin, end[w]) for vector w. The ends do not fall
+/// from vector to vector, and are the same within a step.
+struct VectorRange {
+  Index begin;
+  Index end[kVectors];
+};
+
+/// scores[n] = q . key n for the kKeys keys from `keys` and kWidth vectors. With kMaximum, the
+/// maximum over them goes into `maximum`. Products are added up kTerms at a time: rounding errors
+/// grow with kTerms and with the number of such sums, not with D.
+template <int kWidth, int kKeys, bool kMaximum>
+ATTENTION_INLINE void score_tile(Queries queries, Matrix keys, float* scores, float* maximum) {
+  const float* q = queries.data;
+  const float* k = keys.data;
+  Vec sum[kKeys][kWidth];
+  Index begin = 0;
+  while (true) {
+#pragma GCC unroll 8
+    for (int n = 0; n < kKeys; ++n) {
+#pragma GCC unroll 8
+      for (int w = 0; w < kWidth; ++w) {
+        sum[n][w] = zero();
+      }
+    }
+    const Index terms = least(kTerms, queries.D - begin);
+    for (Index d = 0; d < terms; ++d) {
+      Vec lanes[kWidth];
+#pragma GCC unroll 8
+      for (int w = 0; w < kWidth; ++w) {
+        lanes[w] = load(q + w * kLanes);
+      }
+#pragma GCC unroll 8
+      for (int n = 0; n < kKeys; ++n) {
+        const Vec key = set1(k[n * keys.row]);
+#pragma GCC unroll 8
+        for (int w = 0; w < kWidth; ++w) {
+          sum[n][w] = fma(lanes[w], key, sum[n][w]);
+        }
+      }
+      q += kPanel;
+      k += keys.column;
+    }
+    if (begin > 0) {
+#pragma GCC unroll 8
+      for (int n = 0; n < kKeys; ++n) {
+#pragma GCC unroll 8
+        for (int w = 0; w < kWidth; ++w) {
+          sum[n][w] = add(load(scores + n * kPanel + w * kLanes), sum[n][w]);
+        }
+      }
+    }
+    begin += kTerms;
+    if (begin >= queries.D) {
+      break;
+    }
+#pragma GCC unroll 8
+    for (int n = 0; n < kKeys; ++n) {
+#pragma GCC unroll 8
+      for (int w = 0; w < kWidth; ++w) {
+        store(scores + n * kPanel + w * kLanes, sum[n][w]);
+      }
+    }
+  }
+#pragma GCC unroll 8
+  for (int w = 0; w < kWidth; ++w) {
+    Vec largest_score = kMaximum ? load(maximum + w * kLanes) : zero();
+#pragma GCC unroll 8
+    for (int n = 0; n < kKeys; ++n) {
+      store(scores + n * kPanel + w * kLanes, sum[n][w]);
+      largest_score = max(sum[n][w], largest_score);
+    }
+    if (kMaximum) {
+      store(maximum + w * kLanes, largest_score);
+    }
+  }
+}
+
+/// kKeys keys for the vectors from kFirst, a group at a time.
+template <int kFirst, int kKeys, bool kMaximum>
+ATTENTION_INLINE void score_groups(Queries queries, Matrix keys, float* scores, float* maximum) {
+  if constexpr (kFirst < kVectors) {
+    constexpr int kWidth = kVectors - kFirst < kGroup ? kVectors - kFirst : kGroup;
+    constexpr int kLane = kFirst * kLanes;
+    score_tile<kWidth, kKeys, kMaximum>({.data = queries.data + kLane, .D = queries.D}, keys,
+                                        scores + kLane, maximum + kLane);
+    score_groups<kFirst + kWidth, kKeys, kMaximum>(queries, keys, scores, maximum);
+  }
+}
+
+/// The keys [begin, end) of a block for the vectors from kFirst.
+template <int kFirst, bool kMaximum>
+__attribute__((noinline)) void score_keys(Queries queries, Matrix keys, Index begin, Index end,
+                                          float* scores, float* maximum) {
+  Index n = begin;
+  for (; n + kTile <= end; n += kTile) {
+    score_groups<kFirst, kTile, kMaximum>(queries, keys.from(n, 0), scores + n * kPanel, maximum);
+  }
+  for (; n + 2 <= end; n += 2) {
+    score_groups<kFirst, 2, kMaximum>(queries, keys.from(n, 0), scores + n * kPanel, maximum);
+  }
+  for (; n < end; ++n) {
+    score_groups<kFirst, 1, kMaximum>(queries, keys.from(n, 0), scores + n * kPanel, maximum);
+  }
+}
+
+/// Scores of the keys of a range: the first vectors may see fewer keys than the last.
+template <bool kMaximum, int kFirst = 0>
+ATTENTION_INLINE void score_block(Queries queries, Matrix keys, VectorRange range, float* scores,
+                                  float* maximum) {
+  if constexpr (kFirst < kVectors) {
+    const Index end = range.end[kFirst];
+    if (range.begin < end) {
+      score_keys<kFirst, kMaximum>(queries, keys, range.begin, end, scores, maximum);
+    }
+    range.begin = largest(range.begin, end);
+    score_block<kMaximum, kFirst + kStep>(queries, keys, range, scores, maximum);
+  }
+}
+
+/// Adds the keys [begin, end) to a tile of sums, for its vectors from kFirst.
+template <int kFirst, int kWidth, int kColumns>
+ATTENTION_INLINE void add_weighted(Vec (&sum)[kColumns][kWidth], const float* weights,
+                                   Matrix values, Index begin, Index end) {
+  const float* p = weights + begin * kPanel + kFirst * kLanes;
+  const float* v = values.data + begin * values.row;
+  for (Index n = begin; n < end; ++n) {
+    Vec lanes[kWidth - kFirst];
+#pragma GCC unroll 8
+    for (int w = kFirst; w < kWidth; ++w) {
+      lanes[w - kFirst] = load(p + (w - kFirst) * kLanes);
+    }
+#pragma GCC unroll 8
+    for (int c = 0; c < kColumns; ++c) {
+      const Vec value = set1(v[c * values.column]);
+#pragma GCC unroll 8
+      for (int w = kFirst; w < kWidth; ++w) {
+        sum[c][w] = fma(lanes[w - kFirst], value, sum[c][w]);
+      }
+    }
+    p += kPanel;
+    v += values.row;
+  }
+}
+
+/// The keys from begin for a tile of sums; those past a vector's end are not added to it.
+template <int kWidth, int kColumns, int kFirst = 0>
+ATTENTION_INLINE void add_all_weighted(Vec (&sum)[kColumns][kWidth], const float* weights,
+                                       Matrix values, Index begin, const Index* ends) {
+  if constexpr (kFirst < kWidth) {
+    add_weighted<kFirst>(sum, weights, values, begin, ends[kFirst]);
+    add_all_weighted<kWidth, kColumns, kFirst + kStep>(sum, weights, values,
+                                                       largest(begin, ends[kFirst]), ends);
+  }
+}
+
+/// out[c] = out[c] * factor + sum over the block's keys of weights[n] * value n, column c, for the
+/// vectors from kVector, a group at a time; without factor (null), out is not multiplied. The block
+/// is added up by itself first: rounding errors grow with the keys of a block and with the number
+/// of blocks, not with their product.
+template <int kColumns, int kVector = 0>
+ATTENTION_INLINE void value_tile(const float* weights, Matrix values, const VectorRange& range,
+                                 const float* factor, float* out) {
+  if constexpr (kVector < kVectors) {
+    Vec sum[kColumns][kGroup];
+#pragma GCC unroll 8
+    for (int c = 0; c < kColumns; ++c) {
+#pragma GCC unroll 8
+      for (int w = 0; w < kGroup; ++w) {
+        sum[c][w] = zero();
+      }
+    }
+    add_all_weighted<kGroup>(sum, weights + kVector * kLanes, values, range.begin,
+                             range.end + kVector);
+#pragma GCC unroll 8
+    for (int c = 0; c < kColumns; ++c) {
+#pragma GCC unroll 8
+      for (int w = 0; w < kGroup; ++w) {
+        const int lane = (kVector + w) * kLanes;
+        float* const place = out + c * kPanel + lane;
+        store(place, factor == nullptr ? add(load(place), sum[c][w])
+                                       : fma(load(place), load(factor + lane), sum[c][w]));
+      }
+    }
+    value_tile<kColumns, kVector + kGroup>(weights, values, range, factor, out);
+  }
+}
+
+/// All Dv columns of the values.
+__attribute__((noinline)) void value_block(const float* weights, Matrix values, Index Dv,
+                                           const VectorRange& range, const float* factor,
+                                           float* out) {
+  Index c = 0;
+  for (; c + kTile <= Dv; c += kTile) {
+    value_tile<kTile>(weights, values.from(0, c), range, factor, out + c * kPanel);
+  }
+  for (; c + 2 <= Dv; c += 2) {
+    value_tile<2>(weights, values.from(0, c), range, factor, out + c * kPanel);
+  }
+  for (; c < Dv; ++c) {
+    value_tile<1>(weights, values.from(0, c), range, factor, out + c * kPanel);
+  }
+}
+
+}  // namespace
+}  // namespace attention::kernels::ATTENTION_KERNEL_ISA

@@ -1,0 +1,215 @@
+#pragma once
+
+#include <attention/kernels/isa/sdpa_panel.hpp>
+
+/// Private to the sources of the instruction sets: which cells of a block a panel sees, and the
+/// additive mask.
+namespace attention::kernels::ATTENTION_KERNEL_ISA {
+namespace {
+
+enum class Visible : std::uint8_t { none, some, all };
+
+/// Which cells of a block of keys a panel sees, and the keys that are worth computing.
+struct BlockView {
+  Visible visible;
+  VectorRange range;
+
+  Index begin() const { return range.begin; }
+  Index end() const { return range.end[kVectors - 1]; }
+};
+
+/// Keys [begin, end).
+struct KeyRange {
+  Index begin;
+  Index end;
+};
+
+ATTENTION_INLINE Index clamp(Index x, Index low, Index high) {
+  return x < low ? low : x > high ? high : x;
+}
+
+/// The cells within the rows' intervals; words[n] gets a bit for each lane that sees key n, unless
+/// all see all.
+BlockView view_intervals(const SdpaRows& rows, Index block, Index keys, std::uint64_t* words) {
+  BlockView view = {
+      .visible = Visible::none,
+      .range = {.begin = clamp(rows.key_begin[rows.first] - block, 0, keys), .end = {}}};
+  for (int w = 0; w < kVectors; w += kStep) {
+    const int last = (w + kStep) * kLanes - 1;
+    const Index end = last < rows.first ? 0 : clamp(rows.key_end[last] - block, 0, keys);
+    for (int i = w; i < w + kStep; ++i) {
+      view.range.end[i] = end;
+    }
+  }
+  const Index end = view.end();
+  if (view.begin() >= end) {
+    return view;
+  }
+  if (rows.key_begin[kPanel - 1] <= block && rows.key_end[rows.first] >= block + keys) {
+    view.visible = Visible::all;
+    return view;
+  }
+  view.visible = Visible::some;
+  // Neither begins nor ends fall: the lanes that have begun and those that have ended are the first
+  // ones.
+  int begun = rows.first;
+  int ended = rows.first;
+  for (Index n = view.begin(); n < end; ++n) {
+    while (begun < kPanel && rows.key_begin[begun] <= block + n) {
+      ++begun;
+    }
+    while (ended < kPanel && rows.key_end[ended] <= block + n) {
+      ++ended;
+    }
+    words[n] = lanes_below(begun) & ~lanes_below(ended);
+  }
+  return view;
+}
+
+/// bits[r] bit c <-> bits[c] bit r.
+void transpose_bits(std::uint64_t (&bits)[64]) {
+  std::uint64_t low = 0x00000000FFFFFFFFU;
+  for (int width = 32; width > 0; width /= 2, low ^= low << width) {
+    for (int r = 0; r < 64; r = (r + width + 1) & ~width) {
+      const std::uint64_t swapped = ((bits[r] >> width) ^ bits[r + width]) & low;
+      bits[r] ^= swapped << width;
+      bits[r + width] ^= swapped;
+    }
+  }
+}
+
+/// Bit n for the n-th of `count` <= 64 bytes, each 0 or 1.
+ATTENTION_INLINE std::uint64_t bits_of_bytes(const std::uint8_t* bytes, Index stride, Index count) {
+  std::uint64_t bits = 0;
+  Index n = 0;
+  if (stride == 1) {
+    for (; n + 8 <= count; n += 8) {
+      std::uint64_t eight = 0;
+      __builtin_memcpy(&eight, bytes + n, sizeof(eight));
+      bits |= ((eight * 0x0102040810204080U) >> 56) << n;
+    }
+  }
+  for (; n < count; ++n) {
+    bits |= std::uint64_t{bytes[n * stride] != 0} << n;
+  }
+  return bits;
+}
+
+/// Takes away what a boolean mask blocks, 64 keys at a time.
+void apply_boolean_mask(const SdpaHead& head, const SdpaRows& rows, Index block, KeyRange range,
+                        std::uint64_t* words) {
+  for (Index part = range.begin / 64 * 64; part < range.end; part += 64) {
+    const Index keys = least(64, range.end - part);
+    std::uint64_t bits[64] = {};
+    for (int lane = rows.first; lane < kPanel; ++lane) {
+      if (lane > rows.first && rows.mask[lane] == rows.mask[lane - 1]) {
+        bits[lane] = bits[lane - 1];
+        continue;
+      }
+      const auto* const row = static_cast<const std::uint8_t*>(rows.mask[lane]);
+      bits[lane] = bits_of_bytes(row + (block + part) * head.mask_key, head.mask_key, keys);
+    }
+    transpose_bits(bits);
+    for (Index n = largest(part, range.begin); n < part + keys; ++n) {
+      words[n] &= head.mask_use == MaskUse::keep ? bits[n - part] : ~bits[n - part];
+    }
+  }
+}
+
+/// kLanes elements of an additive mask from key `n`, of which `count` exist, as float. Numbers that
+/// only double has become the nearest finite ones; infinities stay.
+ATTENTION_INLINE Vec load_bias(const SdpaHead& head, const void* row, Index n, Index count) {
+  const Index at = n * head.mask_key;
+  switch (head.mask_element) {
+    case Element::bf16:
+      return load_strided(static_cast<const Bfloat16*>(row) + at, head.mask_key, count);
+    case Element::f16:
+      return load_strided(static_cast<const Float16*>(row) + at, head.mask_key, count);
+    case Element::f32:
+      return load_strided(static_cast<const float*>(row) + at, head.mask_key, count);
+    case Element::f64:
+      break;
+  }
+  float elements[kLanes] = {};
+  for (Index i = 0; i < least(count, kLanes); ++i) {
+    const double x = static_cast<const double*>(row)[at + i * head.mask_key];
+    const auto rounded = static_cast<float>(x);
+    const bool overflows = rounded - rounded != 0 && x - x == 0;
+    elements[i] = !overflows ? rounded : x < 0 ? -__FLT_MAX__ : __FLT_MAX__;
+  }
+  return load(elements);
+}
+
+/// Reads an additive mask into lane rows of `bias`, and takes away the cells where it is -inf.
+void read_additive_mask(const SdpaHead& head, const SdpaRows& rows, Index block, KeyRange range,
+                        std::uint64_t* words, float* bias) {
+  for (int lane = rows.first; lane < kPanel; lane += kLanes) {
+    for (Index n = range.begin; n < range.end; n += kLanes) {
+      Vec tile[kLanes];
+      for (int r = 0; r < kLanes; ++r) {
+        tile[r] = load_bias(head, rows.mask[lane + r], block + n, range.end - n);
+      }
+      transpose(tile);
+      for (int r = 0; r < least(kLanes, range.end - n); ++r) {
+        const std::uint64_t blocked = bits_of(equal(tile[r], set1(-kInfinity)));
+        words[n + r] &= ~(blocked << lane);
+        store(bias + (n + r) * kPanel + lane, tile[r]);
+      }
+    }
+  }
+}
+
+/// Leaves out the keys at either end that nobody sees, and finds whether all see all.
+void narrow(BlockView& view, std::uint64_t all_lanes, const std::uint64_t* words) {
+  Index begin = view.begin();
+  Index end = view.end();
+  while (begin < end && words[begin] == 0) {
+    ++begin;
+  }
+  while (begin < end && words[end - 1] == 0) {
+    --end;
+  }
+  bool all = view.visible == Visible::all;
+  for (Index n = begin; n < end; ++n) {
+    all = all && words[n] == all_lanes;
+  }
+  view.range.begin = begin;
+  for (Index& its_end : view.range.end) {
+    its_end = least(its_end, end);
+  }
+  view.visible = begin == end ? Visible::none : all ? Visible::all : Visible::some;
+}
+
+/// Finds what a panel sees of the keys [block, block + keys): words for all keys of the range if
+/// the mask has any, bias for an additive mask.
+BlockView view_block(const SdpaHead& head, Panel& panel, Index block, Index keys,
+                     std::uint64_t* words, float* bias) {
+  const SdpaRows& rows = *panel.rows;
+  BlockView view = view_intervals(rows, block, keys, words);
+  if (view.visible == Visible::none) {
+    return view;
+  }
+  if (head.mask_use != MaskUse::none) {
+    const KeyRange range = {.begin = view.begin(), .end = view.end()};
+    for (Index n = range.begin; n < range.end && view.visible == Visible::all; ++n) {
+      words[n] = lanes_in_use(rows);
+    }
+    if (head.mask_use == MaskUse::add) {
+      read_additive_mask(head, rows, block, range, words, bias);
+    } else {
+      apply_boolean_mask(head, rows, block, range, words);
+    }
+    narrow(view, lanes_in_use(rows), words);
+  }
+  if (view.visible == Visible::all) {
+    panel.seen |= lanes_in_use(rows);
+  } else {
+    for (Index n = view.begin(); n < view.end(); ++n) {
+      panel.seen |= words[n];
+    }
+  }
+  return view;
+}
+
+}  // namespace
+}  // namespace attention::kernels::ATTENTION_KERNEL_ISA

@@ -1,0 +1,139 @@
+#pragma once
+
+#include <cstdint>
+
+#include <immintrin.h>
+
+/// The vector vocabulary on AVX2 with FMA and F16C. See simd.hpp for what each word means.
+namespace attention::kernels::ATTENTION_KERNEL_ISA {
+namespace {
+
+inline constexpr int kLanes = 8;
+inline constexpr bool kFmaRoundsOnce = true;
+
+using Vec = __m256;
+using Mask = __m256;
+
+ATTENTION_INLINE Vec zero() {
+  return _mm256_setzero_ps();
+}
+ATTENTION_INLINE Vec set1(float x) {
+  return _mm256_set1_ps(x);
+}
+ATTENTION_INLINE Vec load(const float* p) {
+  return _mm256_loadu_ps(p);
+}
+ATTENTION_INLINE void store(float* p, Vec x) {
+  _mm256_storeu_ps(p, x);
+}
+ATTENTION_INLINE Vec add(Vec a, Vec b) {
+  return _mm256_add_ps(a, b);
+}
+ATTENTION_INLINE Vec sub(Vec a, Vec b) {
+  return _mm256_sub_ps(a, b);
+}
+ATTENTION_INLINE Vec mul(Vec a, Vec b) {
+  return _mm256_mul_ps(a, b);
+}
+ATTENTION_INLINE Vec div(Vec a, Vec b) {
+  return _mm256_div_ps(a, b);
+}
+ATTENTION_INLINE Vec fma(Vec a, Vec b, Vec c) {
+  return _mm256_fmadd_ps(a, b, c);
+}
+ATTENTION_INLINE Vec max(Vec a, Vec b) {
+  return _mm256_max_ps(a, b);
+}
+ATTENTION_INLINE Vec abs(Vec x) {
+  return _mm256_andnot_ps(_mm256_set1_ps(-0.0F), x);
+}
+
+ATTENTION_INLINE Mask mask_of(std::uint32_t bits) {
+  const __m256i lane_bit = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+  const __m256i all = _mm256_set1_epi32(static_cast<int>(bits));
+  return _mm256_castsi256_ps(_mm256_cmpeq_epi32(_mm256_and_si256(all, lane_bit), lane_bit));
+}
+ATTENTION_INLINE std::uint32_t bits_of(Mask mask) {
+  return static_cast<std::uint32_t>(_mm256_movemask_ps(mask));
+}
+ATTENTION_INLINE Mask less(Vec a, Vec b) {
+  return _mm256_cmp_ps(a, b, _CMP_LT_OQ);
+}
+ATTENTION_INLINE Mask equal(Vec a, Vec b) {
+  return _mm256_cmp_ps(a, b, _CMP_EQ_OQ);
+}
+ATTENTION_INLINE Vec select(Mask mask, Vec a, Vec b) {
+  return _mm256_blendv_ps(b, a, mask);
+}
+
+/// Below -127 every power counts as 2^-127, which times_exp2_floor makes 0.
+ATTENTION_INLINE Vec at_least_minus_127(Vec x) {
+  return max(set1(-127.0F), x);
+}
+ATTENTION_INLINE Vec fraction(Vec x) {
+  const Vec clamped = at_least_minus_127(x);
+  return sub(clamped, _mm256_floor_ps(clamped));
+}
+/// 2^n by its exponent bits; those of -127 are those of 0. The low bits of 1.5 * 2^23 + 127 + n are
+/// n + 127.
+ATTENTION_INLINE Vec times_exp2_floor(Vec a, Vec x) {
+  const Vec shifted = add(_mm256_floor_ps(at_least_minus_127(x)), set1(12582912.0F + 127.0F));
+  return mul(a, _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(shifted), 23)));
+}
+
+ATTENTION_INLINE Vec load_converted(const float* p) {
+  return load(p);
+}
+ATTENTION_INLINE Vec load_converted(const Bfloat16* p) {
+  const __m128i bits = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16));
+}
+ATTENTION_INLINE Vec load_converted(const Float16* p) {
+  return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+}
+
+ATTENTION_INLINE void store_converted(float* p, Vec x) {
+  store(p, x);
+}
+/// Rounds to nearest, ties to even; NaN stays NaN.
+ATTENTION_INLINE void store_converted(Bfloat16* p, Vec x) {
+  const __m256i bits = _mm256_castps_si256(x);
+  const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+  const __m256i rounded = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7FFF)));
+  const __m256i is_nan = _mm256_castps_si256(_mm256_cmp_ps(x, x, _CMP_UNORD_Q));
+  const __m256i nan = _mm256_or_si256(bits, _mm256_set1_epi32(0x00400000));
+  const __m256i high = _mm256_srli_epi32(_mm256_blendv_epi8(rounded, nan, is_nan), 16);
+  const __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(high, high), 0x08);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_castsi256_si128(packed));
+}
+ATTENTION_INLINE void store_converted(Float16* p, Vec x) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT));
+}
+
+ATTENTION_INLINE void transpose(Vec (&r)[kLanes]) {
+  Vec t[kLanes];
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {
+    t[2 * i] = _mm256_unpacklo_ps(r[2 * i], r[2 * i + 1]);
+    t[2 * i + 1] = _mm256_unpackhi_ps(r[2 * i], r[2 * i + 1]);
+  }
+#pragma GCC unroll 2
+  for (int i = 0; i < 2; ++i) {
+    r[4 * i] = _mm256_shuffle_ps(t[4 * i], t[4 * i + 2], 0x44);
+    r[4 * i + 1] = _mm256_shuffle_ps(t[4 * i], t[4 * i + 2], 0xEE);
+    r[4 * i + 2] = _mm256_shuffle_ps(t[4 * i + 1], t[4 * i + 3], 0x44);
+    r[4 * i + 3] = _mm256_shuffle_ps(t[4 * i + 1], t[4 * i + 3], 0xEE);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {
+    t[i] = _mm256_permute2f128_ps(r[i], r[i + 4], 0x20);
+    t[i + 4] = _mm256_permute2f128_ps(r[i], r[i + 4], 0x31);
+  }
+#pragma GCC unroll 8
+  for (int i = 0; i < kLanes; ++i) {
+    r[i] = t[i];
+  }
+}
+
+}  // namespace
+}  // namespace attention::kernels::ATTENTION_KERNEL_ISA

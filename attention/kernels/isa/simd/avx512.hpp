@@ -1,0 +1,134 @@
+#pragma once
+
+#include <cstdint>
+
+#include <immintrin.h>
+
+/// The vector vocabulary on AVX-512 (F, BW, DQ, VL). See simd.hpp for what each word means.
+namespace attention::kernels::ATTENTION_KERNEL_ISA {
+namespace {
+
+inline constexpr int kLanes = 16;
+inline constexpr bool kFmaRoundsOnce = true;
+
+using Vec = __m512;
+using Mask = __mmask16;
+
+ATTENTION_INLINE Vec zero() {
+  return _mm512_setzero_ps();
+}
+ATTENTION_INLINE Vec set1(float x) {
+  return _mm512_set1_ps(x);
+}
+ATTENTION_INLINE Vec load(const float* p) {
+  return _mm512_loadu_ps(p);
+}
+ATTENTION_INLINE void store(float* p, Vec x) {
+  _mm512_storeu_ps(p, x);
+}
+ATTENTION_INLINE Vec add(Vec a, Vec b) {
+  return _mm512_add_ps(a, b);
+}
+ATTENTION_INLINE Vec sub(Vec a, Vec b) {
+  return _mm512_sub_ps(a, b);
+}
+ATTENTION_INLINE Vec mul(Vec a, Vec b) {
+  return _mm512_mul_ps(a, b);
+}
+ATTENTION_INLINE Vec div(Vec a, Vec b) {
+  return _mm512_div_ps(a, b);
+}
+ATTENTION_INLINE Vec fma(Vec a, Vec b, Vec c) {
+  return _mm512_fmadd_ps(a, b, c);
+}
+ATTENTION_INLINE Vec max(Vec a, Vec b) {
+  return _mm512_max_ps(a, b);
+}
+ATTENTION_INLINE Vec abs(Vec x) {
+  return _mm512_andnot_ps(_mm512_set1_ps(-0.0F), x);
+}
+
+ATTENTION_INLINE Mask mask_of(std::uint32_t bits) {
+  return static_cast<Mask>(bits);
+}
+ATTENTION_INLINE std::uint32_t bits_of(Mask mask) {
+  return mask;
+}
+ATTENTION_INLINE Mask less(Vec a, Vec b) {
+  return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ);
+}
+ATTENTION_INLINE Mask equal(Vec a, Vec b) {
+  return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ);
+}
+ATTENTION_INLINE Vec select(Mask mask, Vec a, Vec b) {
+  return _mm512_mask_blend_ps(mask, b, a);
+}
+
+ATTENTION_INLINE Vec fraction(Vec x) {
+  return _mm512_reduce_ps(x, 0x09);  // x - floor(x)
+}
+ATTENTION_INLINE Vec times_exp2_floor(Vec a, Vec x) {
+  return _mm512_scalef_ps(a, x);
+}
+
+ATTENTION_INLINE Vec load_converted(const float* p) {
+  return load(p);
+}
+ATTENTION_INLINE Vec load_converted(const Bfloat16* p) {
+  const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16));
+}
+ATTENTION_INLINE Vec load_converted(const Float16* p) {
+  return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+}
+
+ATTENTION_INLINE void store_converted(float* p, Vec x) {
+  store(p, x);
+}
+/// Rounds to nearest, ties to even; NaN stays NaN.
+ATTENTION_INLINE void store_converted(Bfloat16* p, Vec x) {
+  const __m512i bits = _mm512_castps_si512(x);
+  const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+  const __m512i rounded = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7FFF)));
+  const __mmask16 is_nan = _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
+  const __m512i nan = _mm512_or_si512(bits, _mm512_set1_epi32(0x00400000));
+  const __m512i high = _mm512_srli_epi32(_mm512_mask_blend_epi32(is_nan, rounded, nan), 16);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(high));
+}
+ATTENTION_INLINE void store_converted(Float16* p, Vec x) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT));
+}
+
+/// In four steps: pairs of rows, of pairs, and twice blocks of four lanes.
+ATTENTION_INLINE void transpose(Vec (&r)[kLanes]) {
+  Vec t[kLanes];
+#pragma GCC unroll 8
+  for (int i = 0; i < 8; ++i) {
+    t[2 * i] = _mm512_unpacklo_ps(r[2 * i], r[2 * i + 1]);
+    t[2 * i + 1] = _mm512_unpackhi_ps(r[2 * i], r[2 * i + 1]);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {
+    r[4 * i] = _mm512_shuffle_ps(t[4 * i], t[4 * i + 2], 0x44);
+    r[4 * i + 1] = _mm512_shuffle_ps(t[4 * i], t[4 * i + 2], 0xEE);
+    r[4 * i + 2] = _mm512_shuffle_ps(t[4 * i + 1], t[4 * i + 3], 0x44);
+    r[4 * i + 3] = _mm512_shuffle_ps(t[4 * i + 1], t[4 * i + 3], 0xEE);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {
+    t[i] = _mm512_shuffle_f32x4(r[i], r[i + 4], 0x88);
+    t[i + 4] = _mm512_shuffle_f32x4(r[i], r[i + 4], 0xDD);
+    t[i + 8] = _mm512_shuffle_f32x4(r[i + 8], r[i + 12], 0x88);
+    t[i + 12] = _mm512_shuffle_f32x4(r[i + 8], r[i + 12], 0xDD);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {
+    r[i] = _mm512_shuffle_f32x4(t[i], t[i + 8], 0x88);
+    r[i + 8] = _mm512_shuffle_f32x4(t[i], t[i + 8], 0xDD);
+    r[i + 4] = _mm512_shuffle_f32x4(t[i + 4], t[i + 12], 0x88);
+    r[i + 12] = _mm512_shuffle_f32x4(t[i + 4], t[i + 12], 0xDD);
+  }
+}
+
+}  // namespace
+}  // namespace attention::kernels::ATTENTION_KERNEL_ISA

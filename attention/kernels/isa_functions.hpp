@@ -1,0 +1,23 @@
+#pragma once
+
+#include <cstddef>
+
+#include <attention/kernels/sdpa_args.hpp>
+
+namespace attention::kernels {
+
+/// What the sources in isa/ offer, compiled for one instruction set.
+struct IsaFunctions {
+  /// Rows in a panel; the first row of one that is not full lies at a multiple of `row_step`.
+  int panel_rows;
+  int row_step;
+  /// Keys of a block: blocks begin at its multiples.
+  int block_keys;
+
+  /// Attention of the rows of a task. `scratch` holds sdpa_forward_scratch bytes, aligned to 64.
+  void (*sdpa_forward)(const SdpaTask& task, std::byte* scratch) noexcept;
+  /// Of the head, the sizes, the types, mask_use and has_weights count.
+  std::size_t (*sdpa_forward_scratch)(const SdpaHead& head, int panels) noexcept;
+};
+
+}  // namespace attention::kernels

@@ -1,0 +1,13 @@
+#pragma once
+
+#include <attention/core/execution.hpp>
+#include <attention/kernels/isa_table.hpp>
+
+/// Private to ops.
+namespace attention::detail {
+
+/// The kernels that the fused path of a call uses; see Execution::isa. Throws Error from `function`
+/// when they are not to be had.
+const kernels::IsaKernels& choose_isa(const char* function, const Execution& execution);
+
+}  // namespace attention::detail

@@ -1,0 +1,34 @@
+# The instruction sets that the sources of attention/kernels/isa are compiled for, once each. A program chooses among
+# them when it runs, so that the same library serves every processor.
+
+# attention_isas(LIST SOURCES file...): sets LIST to the object libraries.
+function(attention_isas list)
+  cmake_parse_arguments(PARSE_ARGV 1 isa "" "" "SOURCES")
+  set(portable "")
+  if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
+    set(names portable avx2 avx512)
+    set(avx2 -mavx2 -mfma -mf16c)
+    set(avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c -mprefer-vector-width=512)
+  elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)$")
+    set(names portable neon)
+    set(neon -DATTENTION_KERNEL_NEON)
+  else()
+    set(names portable)
+  endif()
+  set(targets "")
+  foreach(name IN LISTS names)
+    set(target attention_kernels_${name})
+    add_library(${target} OBJECT ${isa_SOURCES})
+    attention_compile_options(${target})
+    # g++ 12 finds its own AVX-512 intrinsics suspicious, and tells of an ABI that nothing here crosses.
+    target_compile_options(
+      ${target} PRIVATE ${${name}} -fno-exceptions -fno-rtti $<$<NOT:$<CONFIG:Debug>>:-O3>
+                        $<$<CXX_COMPILER_ID:GNU>:-Wno-psabi -Wno-maybe-uninitialized>)
+    target_compile_definitions(${target} PRIVATE ATTENTION_KERNEL_ISA=${name})
+    target_include_directories(${target} PRIVATE "${PROJECT_SOURCE_DIR}")
+    set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON CXX_VISIBILITY_PRESET hidden
+                                               VISIBILITY_INLINES_HIDDEN ON)
+    list(APPEND targets ${target})
+  endforeach()
+  set(${list} ${targets} PARENT_SCOPE)
+endfunction()
