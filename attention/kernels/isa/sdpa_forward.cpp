@@ -40,10 +40,9 @@ struct Work {
   float* finite;  // a block of values with zeros for infinities and NaN
 };
 
-Work lay_out(const SdpaHead& head, const SdpaRows* rows, int panels, Scratch& scratch) {
+Work lay_out(const SdpaHead& head, int panels, Scratch& scratch) {
   Work work = {};
   for (int p = 0; p < panels; ++p) {
-    work.panels[p].rows = rows + p;
     work.panels[p].queries = scratch.take<float>(head.D * kPanel);
     work.panels[p].out = scratch.take<float>(head.Dv * kPanel);
     work.panels[p].maximum = scratch.take<float>(kPanel);
@@ -250,7 +249,7 @@ void write_block_weights(const SdpaHead& head, Panel& panel, const Work& work,
 
 std::size_t sdpa_forward_scratch(const SdpaHead& head, int panels) noexcept {
   Scratch scratch(nullptr);
-  lay_out(head, nullptr, panels, scratch);
+  lay_out(head, panels, scratch);
   return static_cast<std::size_t>(scratch.used());
 }
 
@@ -258,8 +257,9 @@ void sdpa_forward(const SdpaTask& task, std::byte* base) noexcept {
   const SdpaHead& head = task.head;
   const int panels = task.panels;
   Scratch scratch(base);
-  Work work = lay_out(head, task.rows, panels, scratch);
+  Work work = lay_out(head, panels, scratch);
   for (int p = 0; p < panels; ++p) {
+    work.panels[p].rows = task.rows + p;
     begin_panel(head, work.panels[p]);
   }
   const auto keys_of_block = [&](Index block, KeyRange rows) {
