@@ -21,7 +21,6 @@ inline constexpr int kVectors = 4;  // of queries in a panel
 inline constexpr int kTile = 6;     // keys, or value columns, in a register tile
 inline constexpr int kPanel = kVectors * kLanes;
 static_assert(kPanel <= kMaxPanel);
-inline constexpr Index kTerms = 8;    // of a product that are added up by themselves
 inline constexpr Index kBlock = 128;  // keys in a block; blocks start at multiples of it
 
 /// Vectors whose keys end together: one, or a group where a panel has several groups.

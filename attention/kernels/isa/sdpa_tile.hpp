@@ -30,61 +30,36 @@ struct VectorRange {
   Index end[kVectors];
 };
 
-/// scores[n] = q . key n for the kKeys keys from `keys` and kWidth vectors. With kMaximum, the
-/// maximum over them goes into `maximum`. Products are added up kTerms at a time: rounding errors
-/// grow with kTerms and with the number of such sums, not with D.
+/// scores[n] = q . key n for the kKeys keys from `keys` and kWidth vectors, added up in the order
+/// of d. With kMaximum, the maximum over them goes into `maximum`.
 template <int kWidth, int kKeys, bool kMaximum>
 ATTENTION_INLINE void score_tile(Queries queries, Matrix keys, float* scores, float* maximum) {
+  Vec sum[kKeys][kWidth];
+#pragma GCC unroll 8
+  for (int n = 0; n < kKeys; ++n) {
+#pragma GCC unroll 8
+    for (int w = 0; w < kWidth; ++w) {
+      sum[n][w] = zero();
+    }
+  }
   const float* q = queries.data;
   const float* k = keys.data;
-  Vec sum[kKeys][kWidth];
-  Index begin = 0;
-  while (true) {
+  for (Index d = 0; d < queries.D; ++d) {
+    Vec lanes[kWidth];
 #pragma GCC unroll 8
-    for (int n = 0; n < kKeys; ++n) {
-#pragma GCC unroll 8
-      for (int w = 0; w < kWidth; ++w) {
-        sum[n][w] = zero();
-      }
-    }
-    const Index terms = least(kTerms, queries.D - begin);
-    for (Index d = 0; d < terms; ++d) {
-      Vec lanes[kWidth];
-#pragma GCC unroll 8
-      for (int w = 0; w < kWidth; ++w) {
-        lanes[w] = load(q + w * kLanes);
-      }
-#pragma GCC unroll 8
-      for (int n = 0; n < kKeys; ++n) {
-        const Vec key = set1(k[n * keys.row]);
-#pragma GCC unroll 8
-        for (int w = 0; w < kWidth; ++w) {
-          sum[n][w] = fma(lanes[w], key, sum[n][w]);
-        }
-      }
-      q += kPanel;
-      k += keys.column;
-    }
-    if (begin > 0) {
-#pragma GCC unroll 8
-      for (int n = 0; n < kKeys; ++n) {
-#pragma GCC unroll 8
-        for (int w = 0; w < kWidth; ++w) {
-          sum[n][w] = add(load(scores + n * kPanel + w * kLanes), sum[n][w]);
-        }
-      }
-    }
-    begin += kTerms;
-    if (begin >= queries.D) {
-      break;
+    for (int w = 0; w < kWidth; ++w) {
+      lanes[w] = load(q + w * kLanes);
     }
 #pragma GCC unroll 8
     for (int n = 0; n < kKeys; ++n) {
+      const Vec key = set1(k[n * keys.row]);
 #pragma GCC unroll 8
       for (int w = 0; w < kWidth; ++w) {
-        store(scores + n * kPanel + w * kLanes, sum[n][w]);
+        sum[n][w] = fma(lanes[w], key, sum[n][w]);
       }
     }
+    q += kPanel;
+    k += keys.column;
   }
 #pragma GCC unroll 8
   for (int w = 0; w < kWidth; ++w) {
