@@ -42,6 +42,7 @@ struct Exponents {
   Vec origin;
   Mask large;
 
+  Exponents() = default;
   ATTENTION_INLINE Exponents(float its_to_log2, Vec its_maximum) : to_log2(set1(its_to_log2)) {
     // 0 while a lane saw nothing but -inf.
     maximum = select(equal(its_maximum, set1(-kInfinity)), zero(), its_maximum);

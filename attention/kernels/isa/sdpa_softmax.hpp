@@ -159,19 +159,21 @@ Raised raise_maximum(const Panel& panel, float to_log2, const float* largest_sco
 /// weights = exp2(exponents of the scores) for kWidth vectors of the keys [begin, end); adds them
 /// to sum.
 template <bool kAnyLarge, int kWidth>
-ATTENTION_INLINE void exponentials_of(const float* scores, float to_log2, const float* maximum,
-                                      KeyRange keys, float* weights, float* sum) {
+__attribute__((noinline)) void exponentials_of(const float* scores, float to_log2,
+                                               const float* maximum, KeyRange keys, float* weights,
+                                               float* sum) {
+  Exponents<kAnyLarge> exponents[kWidth];
   Vec total[kWidth];
 #pragma GCC unroll 8
   for (int w = 0; w < kWidth; ++w) {
+    exponents[w] = Exponents<kAnyLarge>(to_log2, load(maximum + w * kLanes));
     total[w] = load(sum + w * kLanes);
   }
   for (Index n = keys.begin; n < keys.end; ++n) {
     Vec x[kWidth];
 #pragma GCC unroll 8
     for (int w = 0; w < kWidth; ++w) {
-      const Exponents<kAnyLarge> exponents(to_log2, load(maximum + w * kLanes));
-      x[w] = exponents.of(load(scores + n * kPanel + w * kLanes));
+      x[w] = exponents[w].of(load(scores + n * kPanel + w * kLanes));
     }
     exp2(x);
 #pragma GCC unroll 8

@@ -30,6 +30,40 @@ struct VectorRange {
   Index end[kVectors];
 };
 
+/// Calls body.operator()<count>(n) for tiles that cover [begin, end): of kTile, and at the end of
+/// as many as keep the multipliers busy, for a tile of one or two would wait for its own sums.
+template <class Body>
+ATTENTION_INLINE void for_each_tile(Index begin, Index end, const Body& body) {
+  static_assert(kTile == 6);
+  Index n = begin;
+  for (; end - n > 8 || end - n == 6; n += 6) {
+    body.template operator()<6>(n);
+  }
+  if (end - n > 6) {  // 8 as 4 + 4, 7 as 4 + 3
+    body.template operator()<4>(n);
+    n += 4;
+  }
+  switch (end - n) {
+    case 5:
+      body.template operator()<5>(n);
+      break;
+    case 4:
+      body.template operator()<4>(n);
+      break;
+    case 3:
+      body.template operator()<3>(n);
+      break;
+    case 2:
+      body.template operator()<2>(n);
+      break;
+    case 1:
+      body.template operator()<1>(n);
+      break;
+    default:
+      break;
+  }
+}
+
 /// scores[n] = q . key n for the kKeys keys from `keys` and kWidth vectors, added up in the order
 /// of d. With kMaximum, the maximum over them goes into `maximum`.
 template <int kWidth, int kKeys, bool kMaximum>
@@ -91,16 +125,9 @@ ATTENTION_INLINE void score_groups(Queries queries, Matrix keys, float* scores, 
 template <int kFirst, bool kMaximum>
 __attribute__((noinline)) void score_keys(Queries queries, Matrix keys, Index begin, Index end,
                                           float* scores, float* maximum) {
-  Index n = begin;
-  for (; n + kTile <= end; n += kTile) {
-    score_groups<kFirst, kTile, kMaximum>(queries, keys.from(n, 0), scores + n * kPanel, maximum);
-  }
-  for (; n + 2 <= end; n += 2) {
-    score_groups<kFirst, 2, kMaximum>(queries, keys.from(n, 0), scores + n * kPanel, maximum);
-  }
-  for (; n < end; ++n) {
-    score_groups<kFirst, 1, kMaximum>(queries, keys.from(n, 0), scores + n * kPanel, maximum);
-  }
+  for_each_tile(begin, end, [&]<int kKeys>(Index n) __attribute__((always_inline)) {
+    score_groups<kFirst, kKeys, kMaximum>(queries, keys.from(n, 0), scores + n * kPanel, maximum);
+  });
 }
 
 /// Scores of the keys of a range: the first vectors may see fewer keys than the last.
@@ -189,16 +216,9 @@ ATTENTION_INLINE void value_tile(const float* weights, Matrix values, const Vect
 __attribute__((noinline)) void value_block(const float* weights, Matrix values, Index Dv,
                                            const VectorRange& range, const float* factor,
                                            float* out) {
-  Index c = 0;
-  for (; c + kTile <= Dv; c += kTile) {
-    value_tile<kTile>(weights, values.from(0, c), range, factor, out + c * kPanel);
-  }
-  for (; c + 2 <= Dv; c += 2) {
-    value_tile<2>(weights, values.from(0, c), range, factor, out + c * kPanel);
-  }
-  for (; c < Dv; ++c) {
-    value_tile<1>(weights, values.from(0, c), range, factor, out + c * kPanel);
-  }
+  for_each_tile(0, Dv, [&]<int kColumns>(Index c) __attribute__((always_inline)) {
+    value_tile<kColumns>(weights, values.from(0, c), range, factor, out + c * kPanel);
+  });
 }
 
 }  // namespace
