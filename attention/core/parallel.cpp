@@ -54,6 +54,9 @@ class Pool final : public Executor {
     worker(0);
     std::unique_lock lock(mutex_);
     places_ = 0;
+    lock.unlock();
+    spin_until([this] { return running_.load(std::memory_order_acquire) == 0; });
+    lock.lock();
     done_.wait(lock, [this] { return running_ == 0; });
   }
 
@@ -70,13 +73,20 @@ class Pool final : public Executor {
     }
   }
 
+  /// A short spin catches the next call of a busy program, or the end of the last task; after it
+  /// the thread sleeps. Whoever else is ready to run goes first.
+  template <class Condition>
+  static void spin_until(const Condition& holds) {
+    constexpr std::chrono::microseconds kSpin{50};
+    const auto end = std::chrono::steady_clock::now() + kSpin;
+    while (!holds() && std::chrono::steady_clock::now() < end) {
+      std::this_thread::yield();
+    }
+  }
+
   void serve(std::uint64_t seen) {
     for (;;) {
-      // A short spin catches the next call of a busy program; after it the thread sleeps.
-      for (int spin = 0; spin < kSpins && generation_.load(std::memory_order_acquire) == seen;
-           ++spin) {
-        std::this_thread::yield();
-      }
+      spin_until([&] { return generation_.load(std::memory_order_acquire) != seen; });
       std::unique_lock lock(mutex_);
       wake_.wait(lock, [&] { return generation_.load() != seen; });
       seen = generation_.load();
@@ -95,8 +105,6 @@ class Pool final : public Executor {
     }
   }
 
-  static constexpr int kSpins = 16;
-
   std::mutex job_mutex_;
   std::mutex mutex_;
   std::condition_variable wake_;
@@ -105,7 +113,7 @@ class Pool final : public Executor {
   const FunctionRef<void(int)>* job_ = nullptr;
   std::atomic<std::uint64_t> generation_{0};  // counts the jobs
   int places_ = 0;                            // for helpers, not yet taken
-  int running_ = 0;                           // helpers at work
+  std::atomic<int> running_{0};               // helpers at work
 };
 
 /// The built-in pool, never deleted: its threads may outlive main. A child of fork() has none of
