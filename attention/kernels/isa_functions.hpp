@@ -2,6 +2,7 @@
 
 #include <cstddef>
 
+#include <attention/kernels/linear_args.hpp>
 #include <attention/kernels/sdpa_args.hpp>
 
 namespace attention::kernels {
@@ -18,6 +19,10 @@ struct IsaFunctions {
   void (*sdpa_forward)(const SdpaTask& task, std::byte* scratch) noexcept;
   /// Of the head, the sizes, the types, mask_use and has_weights count.
   std::size_t (*sdpa_forward_scratch)(const SdpaHead& head, int panels) noexcept;
+
+  /// The rows and outputs of a task. `scratch` holds linear_scratch bytes, aligned to 64.
+  void (*linear)(const LinearTask& task, std::byte* scratch) noexcept;
+  std::size_t (*linear_scratch)(Element element, std::int64_t I, int rows) noexcept;
 };
 
 }  // namespace attention::kernels

@@ -2,6 +2,7 @@
 #include <limits>
 #include <type_traits>
 
+#include <attention/kernels/element_of.hpp>
 #include <attention/kernels/sdpa_fused.hpp>
 
 namespace attention::kernels {
@@ -14,19 +15,6 @@ constexpr std::int64_t kRowsPerTask = 128;
 constexpr std::int64_t kTasksPerThread = 4;
 /// Windows wider than this are without bound; sums of two of them do not overflow.
 constexpr std::int64_t kWidest = std::int64_t{1} << 60;
-
-constexpr Element element_of(DType dtype) {
-  switch (dtype) {
-    case DType::float64:
-      return Element::f64;
-    case DType::float16:
-      return Element::f16;
-    case DType::bfloat16:
-      return Element::bf16;
-    default:
-      return Element::f32;
-  }
-}
 
 constexpr MaskUse use_of(MaskKind kind) {
   switch (kind) {

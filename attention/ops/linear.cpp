@@ -3,8 +3,9 @@
 #include <string>
 
 #include <attention/core/parallel.hpp>
-#include <attention/kernels/linear_blocked.hpp>
+#include <attention/kernels/linear_fused.hpp>
 #include <attention/ops/detail/checks.hpp>
+#include <attention/ops/detail/isa_choice.hpp>
 #include <attention/ops/detail/workspace.hpp>
 #include <attention/ops/linear.hpp>
 #include <attention/reference/linear.hpp>
@@ -12,72 +13,19 @@
 namespace attention {
 namespace {
 
-/// One way to compute linear: `rows_per_task` rows at a time. `scratch` is aligned to 64 bytes.
+/// One way to compute linear. `isa` is not looked at by a path that has no kernels.
 template <class T>
 struct LinearPath {
   Path path;
-  std::int64_t rows_per_task;
-  std::size_t (*scratch_size)(std::int64_t in_features);
-  void (*run)(const kernels::LinearProblem<T>& problem, std::int64_t n_begin, std::byte* scratch);
+  bool has_kernels;
+  /// Bytes of scratch for each thread: what this problem needs, and what any with so many input
+  /// features may need.
+  std::size_t (*scratch)(const kernels::LinearProblem<T>& problem, const kernels::IsaKernels* isa,
+                         int threads);
+  std::size_t (*scratch_for_size)(std::int64_t in_features, const kernels::IsaKernels* isa);
+  void (*run)(const kernels::LinearProblem<T>& problem, const kernels::IsaKernels* isa, int threads,
+              std::span<std::byte> workspace);
 };
-
-constexpr std::int64_t kReferenceRows = 16;
-
-template <class T>
-void run_reference(const kernels::LinearProblem<T>& p, std::int64_t n_begin,
-                   std::byte* /*scratch*/) {
-  const std::int64_t count = std::min(kReferenceRows, p.x.size(0) - n_begin);
-  reference::linear(p.out.slice(0, n_begin, count), p.x.slice(0, n_begin, count), p.weight, p.bias);
-}
-
-template <class T>
-constexpr LinearPath<T> kReference = {.path = Path::reference,
-                                      .rows_per_task = kReferenceRows,
-                                      .scratch_size = [](std::int64_t) { return std::size_t{0}; },
-                                      .run = run_reference<T>};
-template <class T>
-constexpr LinearPath<T> kBlocked = {.path = Path::fused,
-                                    .rows_per_task = kernels::kLinearBlockedRows,
-                                    .scratch_size = kernels::linear_blocked_scratch,
-                                    .run = kernels::linear_blocked<T>};
-
-/// The paths in the order in which they are preferred; the reference is the last.
-template <class T>
-constexpr std::array<LinearPath<T>, 2> kPaths = {kBlocked<T>, kReference<T>};
-template <>
-constexpr std::array<LinearPath<double>, 1> kPaths<double> = {kReference<double>};
-
-template <class T>
-const LinearPath<T>& chosen_path(const char* function, const Execution& execution) {
-  return detail::choose_path(function, std::span<const LinearPath<T>>(kPaths<T>), execution,
-                             kDTypeOf<T>);
-}
-
-template <class T>
-void check_inputs(const char* function, TensorView<const T> x, TensorView<const T> weight,
-                  TensorView<const T> bias) {
-  const auto found = [&] {
-    return "x " + to_string(x.shape()) + ", weight " + to_string(weight.shape()) +
-           (bias.is_null() ? "" : ", bias " + to_string(bias.shape()));
-  };
-  require(x.rank() >= 1, function, "x must have the shape (..., I)", found);
-  require(weight.rank() == 2, function, "weight must have the shape (O, I)", found);
-  require(x.size(x.rank() - 1) == weight.size(1), function,
-          "x and weight must have one number of input features I", found);
-  require(bias.is_null() || (bias.rank() == 1 && bias.size(0) == weight.size(0)), function,
-          "bias must have the shape (O)", found);
-  detail::require_given(function, "x", x);
-  detail::require_given(function, "weight", weight);
-  if (!bias.is_null()) {
-    detail::require_given(function, "bias", bias);
-  }
-}
-
-Shape output_shape(const Shape& x, std::int64_t out_features) {
-  Shape shape = x;
-  shape[shape.rank() - 1] = out_features;
-  return shape;
-}
 
 /// The last two dimensions as rows and features; those before them as a shape and strides to walk.
 template <class T>
@@ -108,39 +56,122 @@ struct Rows {
 };
 
 template <class T>
-void run(const kernels::LinearProblem<T>& problem, const LinearPath<T>& path,
-         const Execution& execution, std::span<std::byte> workspace) {
-  const detail::WorkerScratch scratch(workspace, path.scratch_size(problem.weight.size(1)));
-  const Rows<T> out(problem.out);
-  const Rows<const T> x(problem.x);
-  const std::int64_t panels = (x.matrix.size(0) + path.rows_per_task - 1) / path.rows_per_task;
-  parallel_for(element_count(x.outer) * panels, execution.threads,
-               [&](std::int64_t task, int worker) {
-                 const std::int64_t matrix = task / panels;
-                 path.run({.out = out.at(matrix),
-                           .x = x.at(matrix),
-                           .weight = problem.weight,
-                           .bias = problem.bias},
-                          task % panels * path.rows_per_task, scratch.of(worker));
-               });
+void run_reference(const kernels::LinearProblem<T>& p, const kernels::IsaKernels* /*isa*/,
+                   int threads, std::span<std::byte> /*workspace*/) {
+  constexpr std::int64_t kRowsPerTask = 16;
+  const Rows<T> out(p.out);
+  const Rows<const T> x(p.x);
+  const std::int64_t rows = x.matrix.size(0);
+  const std::int64_t pieces = (rows + kRowsPerTask - 1) / kRowsPerTask;
+  parallel_for(element_count(x.outer) * pieces, threads, [&](std::int64_t task, int /*worker*/) {
+    const std::int64_t begin = task % pieces * kRowsPerTask;
+    const std::int64_t count = std::min(kRowsPerTask, rows - begin);
+    reference::linear(out.at(task / pieces).slice(0, begin, count),
+                      x.at(task / pieces).slice(0, begin, count), p.weight, p.bias);
+  });
+}
+
+template <class T>
+constexpr LinearPath<T> kReference = {
+    .path = Path::reference,
+    .has_kernels = false,
+    .scratch = [](const kernels::LinearProblem<T>&, const kernels::IsaKernels*,
+                  int) { return std::size_t{0}; },
+    .scratch_for_size = [](std::int64_t, const kernels::IsaKernels*) { return std::size_t{0}; },
+    .run = run_reference<T>};
+
+template <class T>
+void run_fused(const kernels::LinearProblem<T>& problem, const kernels::IsaKernels* isa,
+               int threads, std::span<std::byte> workspace) {
+  const kernels::LinearFused<T> fused(problem, *isa->functions, resolve_threads(threads));
+  const detail::WorkerScratch scratch(workspace, fused.scratch_size());
+  parallel_for(fused.tasks(), threads,
+               [&](std::int64_t task, int worker) { fused.run(task, scratch.of(worker)); });
+}
+
+template <class T>
+constexpr LinearPath<T> kFused = {
+    .path = Path::fused,
+    .has_kernels = true,
+    .scratch =
+        [](const kernels::LinearProblem<T>& problem, const kernels::IsaKernels* isa, int threads) {
+          return kernels::LinearFused<T>(problem, *isa->functions, resolve_threads(threads))
+              .scratch_size();
+        },
+    .scratch_for_size =
+        [](std::int64_t in_features, const kernels::IsaKernels* isa) {
+          return kernels::linear_fused_scratch<T>(*isa->functions, in_features);
+        },
+    .run = run_fused<T>};
+
+/// The paths in the order in which they are preferred; the reference is the last.
+template <class T>
+constexpr std::array<LinearPath<T>, 2> kPaths = {kFused<T>, kReference<T>};
+template <>
+constexpr std::array<LinearPath<double>, 1> kPaths<double> = {kReference<double>};
+
+/// The path of a call, and its kernels if it has any.
+template <class T>
+struct Choice {
+  const LinearPath<T>& path;
+  const kernels::IsaKernels* isa;
+
+  Choice(const char* function, const Execution& execution)
+      : path(detail::choose_path(function, std::span<const LinearPath<T>>(kPaths<T>), execution,
+                                 kDTypeOf<T>)),
+        isa(path.has_kernels ? &detail::choose_isa(function, execution) : nullptr) {}
+
+  Taken taken() const {
+    return {.path = path.path, .isa = isa == nullptr ? std::nullopt : std::optional(isa->isa)};
+  }
+  std::size_t workspace_size(std::int64_t in_features, const Execution& execution) const {
+    return detail::workspace_size(path.scratch_for_size(in_features, isa), execution);
+  }
+};
+
+template <class T>
+void check_inputs(const char* function, TensorView<const T> x, TensorView<const T> weight,
+                  TensorView<const T> bias) {
+  const auto found = [&] {
+    return "x " + to_string(x.shape()) + ", weight " + to_string(weight.shape()) +
+           (bias.is_null() ? "" : ", bias " + to_string(bias.shape()));
+  };
+  require(x.rank() >= 1, function, "x must have the shape (..., I)", found);
+  require(weight.rank() == 2, function, "weight must have the shape (O, I)", found);
+  require(x.size(x.rank() - 1) == weight.size(1), function,
+          "x and weight must have one number of input features I", found);
+  require(bias.is_null() || (bias.rank() == 1 && bias.size(0) == weight.size(0)), function,
+          "bias must have the shape (O)", found);
+  detail::require_given(function, "x", x);
+  detail::require_given(function, "weight", weight);
+  if (!bias.is_null()) {
+    detail::require_given(function, "bias", bias);
+  }
+}
+
+Shape output_shape(const Shape& x, std::int64_t out_features) {
+  Shape shape = x;
+  shape[shape.rank() - 1] = out_features;
+  return shape;
 }
 
 template <class T>
 Tensor<T> linear_owning(TensorView<const T> x, TensorView<const T> weight, TensorView<const T> bias,
                         const Execution& execution) {
   check_inputs("linear", x, weight, bias);
-  const LinearPath<T>& path = chosen_path<T>("linear", execution);
+  const Choice<T> choice("linear", execution);
   Tensor<T> out(output_shape(x.shape(), weight.size(0)));
-  detail::OwnedWorkspace workspace(
-      detail::workspace_size(path.scratch_size(weight.size(1)), execution));
-  run({.out = out, .x = x, .weight = weight, .bias = bias}, path, execution, workspace.bytes());
+  const kernels::LinearProblem<T> problem{.out = out, .x = x, .weight = weight, .bias = bias};
+  detail::OwnedWorkspace workspace(detail::workspace_size(
+      choice.path.scratch(problem, choice.isa, execution.threads), execution));
+  choice.path.run(problem, choice.isa, execution.threads, workspace.bytes());
   return out;
 }
 
 template <class T>
-Path linear_into_checked(TensorView<T> out, TensorView<const T> x, TensorView<const T> weight,
-                         TensorView<const T> bias, const Execution& execution,
-                         std::span<std::byte> workspace) {
+Taken linear_into_checked(TensorView<T> out, TensorView<const T> x, TensorView<const T> weight,
+                          TensorView<const T> bias, const Execution& execution,
+                          std::span<std::byte> workspace) {
   const char* const function = "linear_into";
   check_inputs(function, x, weight, bias);
   require(out.shape() == output_shape(x.shape(), weight.size(0)), function,
@@ -155,11 +186,11 @@ Path linear_into_checked(TensorView<T> out, TensorView<const T> x, TensorView<co
   };
   require(apart(x) && apart(weight) && (bias.is_null() || apart(bias)), function,
           "out must not overlap an input", [] { return std::string("views that share memory"); });
-  const LinearPath<T>& path = chosen_path<T>(function, execution);
-  const std::size_t scratch = path.scratch_size(weight.size(1));
-  detail::require_workspace(function, workspace, detail::workspace_size(scratch, execution));
-  run({.out = out, .x = x, .weight = weight, .bias = bias}, path, execution, workspace);
-  return path.path;
+  const Choice<T> choice(function, execution);
+  detail::require_workspace(function, workspace, choice.workspace_size(weight.size(1), execution));
+  choice.path.run({.out = out, .x = x, .weight = weight, .bias = bias}, choice.isa,
+                  execution.threads, workspace);
+  return choice.taken();
 }
 
 }  // namespace
@@ -184,27 +215,27 @@ Tensor<bfloat16> linear(TensorView<const bfloat16> x, TensorView<const bfloat16>
   return linear_owning(x, weight, bias, execution);
 }
 
-Path linear_into(TensorView<float> out, TensorView<const float> x, TensorView<const float> weight,
-                 TensorView<const float> bias, const Execution& execution,
-                 std::span<std::byte> workspace) {
+Taken linear_into(TensorView<float> out, TensorView<const float> x, TensorView<const float> weight,
+                  TensorView<const float> bias, const Execution& execution,
+                  std::span<std::byte> workspace) {
   return linear_into_checked(out, x, weight, bias, execution, workspace);
 }
 
-Path linear_into(TensorView<double> out, TensorView<const double> x,
-                 TensorView<const double> weight, TensorView<const double> bias,
-                 const Execution& execution, std::span<std::byte> workspace) {
+Taken linear_into(TensorView<double> out, TensorView<const double> x,
+                  TensorView<const double> weight, TensorView<const double> bias,
+                  const Execution& execution, std::span<std::byte> workspace) {
   return linear_into_checked(out, x, weight, bias, execution, workspace);
 }
 
-Path linear_into(TensorView<float16> out, TensorView<const float16> x,
-                 TensorView<const float16> weight, TensorView<const float16> bias,
-                 const Execution& execution, std::span<std::byte> workspace) {
+Taken linear_into(TensorView<float16> out, TensorView<const float16> x,
+                  TensorView<const float16> weight, TensorView<const float16> bias,
+                  const Execution& execution, std::span<std::byte> workspace) {
   return linear_into_checked(out, x, weight, bias, execution, workspace);
 }
 
-Path linear_into(TensorView<bfloat16> out, TensorView<const bfloat16> x,
-                 TensorView<const bfloat16> weight, TensorView<const bfloat16> bias,
-                 const Execution& execution, std::span<std::byte> workspace) {
+Taken linear_into(TensorView<bfloat16> out, TensorView<const bfloat16> x,
+                  TensorView<const bfloat16> weight, TensorView<const bfloat16> bias,
+                  const Execution& execution, std::span<std::byte> workspace) {
   return linear_into_checked(out, x, weight, bias, execution, workspace);
 }
 
@@ -217,8 +248,7 @@ std::size_t linear_workspace_size(std::int64_t in_features, DType dtype,
           [&] { return std::string(name_of(dtype)); });
   return visit(dtype, [&]<class T>() -> std::size_t {
     if constexpr (is_floating(kDTypeOf<T>)) {
-      return detail::workspace_size(chosen_path<T>(function, execution).scratch_size(in_features),
-                                    execution);
+      return Choice<T>(function, execution).workspace_size(in_features, execution);
     }
     return 0;
   });

@@ -38,24 +38,24 @@ ATTENTION_API Tensor<bfloat16> linear(TensorView<const bfloat16> x,
                                       const Execution& execution = {});
 
 /// The same, written into the caller's view, with scratch from the caller: allocates nothing.
-/// Returns the path taken.
+/// Returns the path and the instruction set taken.
 ///
 /// `workspace` holds linear_workspace_size bytes, of any alignment.
 ///
 /// Throws Error as linear does, and when out has another shape, overlaps itself or an input, or
 /// when the workspace is too small. Nothing has been written then.
-ATTENTION_API Path linear_into(TensorView<float> out, TensorView<const float> x,
-                               TensorView<const float> weight, TensorView<const float> bias,
-                               const Execution& execution, std::span<std::byte> workspace);
-ATTENTION_API Path linear_into(TensorView<double> out, TensorView<const double> x,
-                               TensorView<const double> weight, TensorView<const double> bias,
-                               const Execution& execution, std::span<std::byte> workspace);
-ATTENTION_API Path linear_into(TensorView<float16> out, TensorView<const float16> x,
-                               TensorView<const float16> weight, TensorView<const float16> bias,
-                               const Execution& execution, std::span<std::byte> workspace);
-ATTENTION_API Path linear_into(TensorView<bfloat16> out, TensorView<const bfloat16> x,
-                               TensorView<const bfloat16> weight, TensorView<const bfloat16> bias,
-                               const Execution& execution, std::span<std::byte> workspace);
+ATTENTION_API Taken linear_into(TensorView<float> out, TensorView<const float> x,
+                                TensorView<const float> weight, TensorView<const float> bias,
+                                const Execution& execution, std::span<std::byte> workspace);
+ATTENTION_API Taken linear_into(TensorView<double> out, TensorView<const double> x,
+                                TensorView<const double> weight, TensorView<const double> bias,
+                                const Execution& execution, std::span<std::byte> workspace);
+ATTENTION_API Taken linear_into(TensorView<float16> out, TensorView<const float16> x,
+                                TensorView<const float16> weight, TensorView<const float16> bias,
+                                const Execution& execution, std::span<std::byte> workspace);
+ATTENTION_API Taken linear_into(TensorView<bfloat16> out, TensorView<const bfloat16> x,
+                                TensorView<const bfloat16> weight, TensorView<const bfloat16> bias,
+                                const Execution& execution, std::span<std::byte> workspace);
 
 /// The bytes of workspace that linear_into needs for this number of input features, on this path
 /// and number of threads.

@@ -162,7 +162,8 @@ TYPED_TEST(Linear, AnyStrides) {
     const Execution execution{.path = TypeParam::kPath, .threads = draws.one_of({1, 2, 3})};
     std::vector<std::byte> workspace(linear_workspace_size(features, kDTypeOf<T>, execution) + 1);
     EXPECT_EQ(linear_into(out.view(), x.view(), weight.view(), bias.view(), execution,
-                          std::span(workspace).subspan(1)),
+                          std::span(workspace).subspan(1))
+                  .path,
               TypeParam::kPath);
     expect_linear<T>(out.view(), x.view(), weight.view(), bias.view(), TypeParam::kPath);
     EXPECT_TRUE(out.is_untouched_outside());
@@ -325,11 +326,12 @@ TYPED_TEST(Linear, TheForcedPathIsTheOneTakenAndAutomaticIsNamed) {
   const auto x = random_tensor<T>({2, 3}, 1);
   const auto weight = random_tensor<T>({5, 3}, 2);
   Tensor<T> out({2, 5});
-  std::vector<std::byte> workspace(1 << 16);
-  EXPECT_EQ(linear_into(out, x, weight, {}, {.path = TypeParam::kPath}, workspace),
-            TypeParam::kPath);
+  std::vector<std::byte> workspace(1 << 20);
+  const Taken forced = linear_into(out, x, weight, {}, {.path = TypeParam::kPath}, workspace);
+  EXPECT_EQ(forced.path, TypeParam::kPath);
+  EXPECT_EQ(forced.isa.has_value(), TypeParam::kPath == Path::fused);
   EXPECT_TRUE(same_bits(out, this->affine(x, weight)));
-  const Path path = linear_into(out, x, weight, {}, {}, workspace);
+  const Path path = linear_into(out, x, weight, {}, {}, workspace).path;
   ASSERT_NE(path, Path::automatic);
   EXPECT_TRUE(same_bits(out, linear(x, weight, {}, {.path = path})));
 }

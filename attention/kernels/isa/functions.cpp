@@ -8,6 +8,8 @@ const IsaFunctions kFunctions = {.panel_rows = kPanel,
                                  .row_step = kStep * kLanes,
                                  .block_keys = kBlock,
                                  .sdpa_forward = sdpa_forward,
-                                 .sdpa_forward_scratch = sdpa_forward_scratch};
+                                 .sdpa_forward_scratch = sdpa_forward_scratch,
+                                 .linear = linear,
+                                 .linear_scratch = linear_scratch};
 
 }  // namespace attention::kernels::ATTENTION_KERNEL_ISA

@@ -26,5 +26,39 @@ inline constexpr Index kBlock = 128;  // keys in a block; blocks start at multip
 /// Vectors whose keys end together: one, or a group where a panel has several groups.
 inline constexpr int kStep = kGroup == kVectors ? 1 : kGroup;
 
+/// Calls body.operator()<count>(n) for tiles that cover [begin, end): of kTile, and at the end of
+/// as many as keep the multipliers busy, for a tile of one or two would wait for its own sums.
+template <class Body>
+ATTENTION_INLINE void for_each_tile(Index begin, Index end, const Body& body) {
+  static_assert(kTile == 6);
+  Index n = begin;
+  for (; end - n > 8 || end - n == 6; n += 6) {
+    body.template operator()<6>(n);
+  }
+  if (end - n > 6) {  // 8 as 4 + 4, 7 as 4 + 3
+    body.template operator()<4>(n);
+    n += 4;
+  }
+  switch (end - n) {
+    case 5:
+      body.template operator()<5>(n);
+      break;
+    case 4:
+      body.template operator()<4>(n);
+      break;
+    case 3:
+      body.template operator()<3>(n);
+      break;
+    case 2:
+      body.template operator()<2>(n);
+      break;
+    case 1:
+      body.template operator()<1>(n);
+      break;
+    default:
+      break;
+  }
+}
+
 }  // namespace
 }  // namespace attention::kernels::ATTENTION_KERNEL_ISA

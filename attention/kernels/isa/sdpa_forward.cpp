@@ -1,4 +1,5 @@
 #include <attention/kernels/isa/functions.hpp>
+#include <attention/kernels/isa/scratch.hpp>
 #include <attention/kernels/isa/sdpa_softmax.hpp>
 
 /// Attention in one pass over blocks of keys with the online softmax: scores; maximum and sum;
@@ -11,23 +12,6 @@ namespace attention::kernels::ATTENTION_KERNEL_ISA {
 namespace {
 
 constexpr Index kKeptScoresBytes = Index{1} << 20;
-
-/// Gives out scratch, in pieces of whole cache lines; from a null base it only counts.
-class Scratch {
- public:
-  explicit Scratch(std::byte* base) : base_(base) {}
-  template <class T>
-  T* take(Index count) {
-    auto* const piece = base_ == nullptr ? nullptr : reinterpret_cast<T*>(base_ + used_);
-    used_ += (count * static_cast<Index>(sizeof(T)) + 63) / 64 * 64;
-    return piece;
-  }
-  Index used() const { return used_; }
-
- private:
-  std::byte* base_;
-  Index used_ = 0;
-};
 
 /// Scratch of one task.
 struct Work {
@@ -83,44 +67,6 @@ KeyRange keys_of(const SdpaTask& task) {
     range.end = largest(range.end, rows.key_end[kPanel - 1]);
   }
   return range;
-}
-
-template <class T>
-Matrix converted(const T* data, Index row, Index column, KeyRange rows, Index columns,
-                 float* place) {
-  for (Index r = rows.begin; r < rows.end; ++r) {
-    const T* const from = data + r * row;
-    float* const to = place + r * columns;
-    Index c = 0;
-    for (; column == 1 && c + kLanes <= columns; c += kLanes) {
-      store(to + c, load_converted(from + c));
-    }
-    for (; c < columns; c += kLanes) {
-      store_strided(to + c, 1, columns - c, load_strided(from + c * column, column, columns - c));
-    }
-  }
-  return {.data = place, .row = columns, .column = 1};
-}
-
-/// Rows [rows.begin, rows.end) of the matrix at `data` as float: in place, or in scratch.
-Matrix as_floats(const void* data, Element element, Matrix strides, KeyRange rows, Index columns,
-                 float* place) {
-  switch (element) {
-    case Element::bf16:
-      return converted(static_cast<const Bfloat16*>(data), strides.row, strides.column, rows,
-                       columns, place);
-    case Element::f16:
-      return converted(static_cast<const Float16*>(data), strides.row, strides.column, rows,
-                       columns, place);
-    default:
-      return {
-          .data = static_cast<const float*>(data), .row = strides.row, .column = strides.column};
-  }
-}
-
-const void* at_element(const void* data, Element element, Index offset) {
-  const Index size = element == Element::f32 ? 4 : 2;
-  return static_cast<const std::byte*>(data) + offset * size;
 }
 
 /// True when no value of the rows [begin, end) is infinite or NaN.

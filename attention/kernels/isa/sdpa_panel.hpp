@@ -1,5 +1,6 @@
 #pragma once
 
+#include <attention/kernels/isa/elements.hpp>
 #include <attention/kernels/isa/sdpa_tile.hpp>
 
 /// Private to the sources of the instruction sets: a panel's state, how its queries come in and how
@@ -83,32 +84,6 @@ ATTENTION_INLINE std::uint64_t lanes_below(int lane) {
 /// The lanes from the first row on, copies of the last row included.
 ATTENTION_INLINE std::uint64_t lanes_in_use(const SdpaRows& rows) {
   return lanes_below(kPanel) & ~lanes_below(rows.first);
-}
-
-/// kLanes elements from p at this stride, of which `count` exist; 0 for the others.
-template <class T>
-ATTENTION_INLINE Vec load_strided(const T* p, Index stride, Index count) {
-  if (stride == 1 && count >= kLanes) {
-    return load_converted(p);
-  }
-  T elements[kLanes] = {};
-  for (Index i = 0; i < least(count, kLanes); ++i) {
-    elements[i] = p[i * stride];
-  }
-  return load_converted(elements);
-}
-
-template <class T>
-ATTENTION_INLINE void store_strided(T* p, Index stride, Index count, Vec x) {
-  if (stride == 1 && count >= kLanes) {
-    store_converted(p, x);
-    return;
-  }
-  T elements[kLanes];
-  store_converted(elements, x);
-  for (Index i = 0; i < least(count, kLanes); ++i) {
-    p[i * stride] = elements[i];
-  }
 }
 
 /// Reads the queries: kLanes rows by kLanes features at a time, transposed in registers.

@@ -1,21 +1,11 @@
 #pragma once
 
+#include <attention/kernels/isa/elements.hpp>
 #include <attention/kernels/isa/panel_shape.hpp>
 
 /// Private to the sources of the instruction sets: the two products.
 namespace attention::kernels::ATTENTION_KERNEL_ISA {
 namespace {
-
-/// A matrix in memory: element (r, c) lies at data[r * row + c * column].
-struct Matrix {
-  const float* data;
-  Index row;
-  Index column;
-
-  ATTENTION_INLINE Matrix from(Index r, Index c) const {
-    return {.data = data + r * row + c * column, .row = row, .column = column};
-  }
-};
 
 /// The rows of a panel as the products read them: D lane rows.
 struct Queries {
@@ -29,40 +19,6 @@ struct VectorRange {
   Index begin;
   Index end[kVectors];
 };
-
-/// Calls body.operator()<count>(n) for tiles that cover [begin, end): of kTile, and at the end of
-/// as many as keep the multipliers busy, for a tile of one or two would wait for its own sums.
-template <class Body>
-ATTENTION_INLINE void for_each_tile(Index begin, Index end, const Body& body) {
-  static_assert(kTile == 6);
-  Index n = begin;
-  for (; end - n > 8 || end - n == 6; n += 6) {
-    body.template operator()<6>(n);
-  }
-  if (end - n > 6) {  // 8 as 4 + 4, 7 as 4 + 3
-    body.template operator()<4>(n);
-    n += 4;
-  }
-  switch (end - n) {
-    case 5:
-      body.template operator()<5>(n);
-      break;
-    case 4:
-      body.template operator()<4>(n);
-      break;
-    case 3:
-      body.template operator()<3>(n);
-      break;
-    case 2:
-      body.template operator()<2>(n);
-      break;
-    case 1:
-      body.template operator()<1>(n);
-      break;
-    default:
-      break;
-  }
-}
 
 /// scores[n] = q . key n for the kKeys keys from `keys` and kWidth vectors, added up in the order
 /// of d. With kMaximum, the maximum over them goes into `maximum`.

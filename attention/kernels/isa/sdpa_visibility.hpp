@@ -18,12 +18,6 @@ struct BlockView {
   Index end() const { return range.end[kVectors - 1]; }
 };
 
-/// Keys [begin, end).
-struct KeyRange {
-  Index begin;
-  Index end;
-};
-
 ATTENTION_INLINE Index clamp(Index x, Index low, Index high) {
   return x < low ? low : x > high ? high : x;
 }

@@ -1,0 +1,95 @@
+#pragma once
+
+#include <cstddef>
+
+#include <attention/kernels/isa/simd.hpp>
+#include <attention/kernels/sdpa_args.hpp>
+
+/// Private to the sources of the instruction sets: elements of any type and stride as float.
+namespace attention::kernels::ATTENTION_KERNEL_ISA {
+namespace {
+
+/// Keys, or rows of a matrix, [begin, end).
+struct KeyRange {
+  Index begin;
+  Index end;
+};
+
+/// A matrix in memory: element (r, c) lies at data[r * row + c * column].
+struct Matrix {
+  const float* data;
+  Index row;
+  Index column;
+
+  ATTENTION_INLINE Matrix from(Index r, Index c) const {
+    return {.data = data + r * row + c * column, .row = row, .column = column};
+  }
+};
+
+/// kLanes elements from p at this stride, of which `count` exist; 0 for the others.
+template <class T>
+ATTENTION_INLINE Vec load_strided(const T* p, Index stride, Index count) {
+  if (stride == 1 && count >= kLanes) {
+    return load_converted(p);
+  }
+  T elements[kLanes] = {};
+  for (Index i = 0; i < least(count, kLanes); ++i) {
+    elements[i] = p[i * stride];
+  }
+  return load_converted(elements);
+}
+
+template <class T>
+ATTENTION_INLINE void store_strided(T* p, Index stride, Index count, Vec x) {
+  if (stride == 1 && count >= kLanes) {
+    store_converted(p, x);
+    return;
+  }
+  T elements[kLanes];
+  store_converted(elements, x);
+  for (Index i = 0; i < least(count, kLanes); ++i) {
+    p[i * stride] = elements[i];
+  }
+}
+
+/// See as_floats.
+template <class T>
+Matrix converted(const T* data, Index row, Index column, KeyRange rows, Index columns,
+                 float* place) {
+  for (Index r = rows.begin; r < rows.end; ++r) {
+    const T* const from = data + r * row;
+    float* const to = place + r * columns;
+    Index c = 0;
+    for (; column == 1 && c + kLanes <= columns; c += kLanes) {
+      store(to + c, load_converted(from + c));
+    }
+    for (; c < columns; c += kLanes) {
+      store_strided(to + c, 1, columns - c, load_strided(from + c * column, column, columns - c));
+    }
+  }
+  return {.data = place, .row = columns, .column = 1};
+}
+
+/// Rows [rows.begin, rows.end) of the matrix at `data` as float: in place, or in scratch.
+Matrix as_floats(const void* data, Element element, Matrix strides, KeyRange rows, Index columns,
+                 float* place) {
+  switch (element) {
+    case Element::bf16:
+      return converted(static_cast<const Bfloat16*>(data), strides.row, strides.column, rows,
+                       columns, place);
+    case Element::f16:
+      return converted(static_cast<const Float16*>(data), strides.row, strides.column, rows,
+                       columns, place);
+    default:
+      return {
+          .data = static_cast<const float*>(data), .row = strides.row, .column = strides.column};
+  }
+}
+
+const void* at_element(const void* data, Element element, Index offset) {
+  const Index size = element == Element::f32 ? 4 : 2;
+  return static_cast<const std::byte*>(data) + offset * size;
+}
+
+}  // namespace
+}  // namespace attention::kernels::ATTENTION_KERNEL_ISA
