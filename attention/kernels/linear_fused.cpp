@@ -45,7 +45,8 @@ LinearFused<T>::LinearFused(const LinearProblem<T>& problem, const IsaFunctions&
   const std::int64_t O = problem.weight.size(0);
   const std::int64_t wanted = kTasksPerThread * threads;
   rows_per_task_ = most_rows(isa, problem.weight.size(1));
-  while (rows_per_task_ > 2 * isa.panel_rows && divided_up(rows_, rows_per_task_) < wanted) {
+  while (rows_per_task_ > std::int64_t{2} * isa.panel_rows &&
+         divided_up(rows_, rows_per_task_) < wanted) {
     rows_per_task_ -= isa.panel_rows;
   }
   row_groups_ = divided_up(rows_, rows_per_task_);
