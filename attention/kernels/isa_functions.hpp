@@ -20,6 +20,15 @@ struct IsaFunctions {
   /// Of the head, the sizes, the types, mask_use and has_weights count.
   std::size_t (*sdpa_forward_scratch)(const SdpaHead& head, int panels) noexcept;
 
+  /// Attention of the rows of one panel that holds few of them, its first lanes, to one piece of
+  /// the keys; all pieces together give the results. `scratch` holds sdpa_decode_scratch bytes,
+  /// aligned to 64. Of a head, the sizes count.
+  void (*sdpa_decode)(const SdpaTask& task, const SdpaPiece& piece, std::byte* scratch) noexcept;
+  void (*sdpa_decode_finish)(const SdpaTask& task, const SdpaParts& parts,
+                             std::byte* scratch) noexcept;
+  std::size_t (*sdpa_decode_part)(const SdpaHead& head, int rows) noexcept;
+  std::size_t (*sdpa_decode_scratch)(const SdpaHead& head, int rows) noexcept;
+
   /// The rows and outputs of a task. `scratch` holds linear_scratch bytes, aligned to 64.
   void (*linear)(const LinearTask& task, std::byte* scratch) noexcept;
   std::size_t (*linear_scratch)(Element element, std::int64_t I, int rows) noexcept;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 /// Private: what crosses the border to the code that is compiled once for each instruction set.
@@ -77,5 +78,20 @@ struct SdpaTask {
   const SdpaRows* rows;
 };
 inline constexpr int kMaxPanelsPerTask = 4;
+
+/// A piece of the keys for the rows of a task of few queries, and where its partial results go:
+/// sdpa_decode_part bytes, aligned to 64.
+struct SdpaPiece {
+  std::int64_t begin;
+  std::int64_t end;
+  std::byte* part;
+};
+
+/// The partial results of all pieces, `size` bytes apart.
+struct SdpaParts {
+  std::byte* data;
+  std::int64_t count;
+  std::int64_t size;
+};
 
 }  // namespace attention::kernels

@@ -26,10 +26,6 @@ class SdpaFused {
   void run(std::int64_t task, std::byte* scratch) const noexcept;
 
  private:
-  SdpaHead head_of(std::int64_t b, std::int64_t h_kv) const noexcept;
-  void fill_rows(std::int64_t b, std::int64_t h_kv, std::int64_t panel,
-                 SdpaRows& rows) const noexcept;
-
   const SdpaProblem<T>& problem_;
   const IsaFunctions& isa_;
   std::int64_t group_;           // query heads that share a head of keys

@@ -2,6 +2,7 @@
 #include <string>
 
 #include <attention/core/parallel.hpp>
+#include <attention/kernels/sdpa_decode.hpp>
 #include <attention/ops/detail/isa_choice.hpp>
 #include <attention/ops/detail/sdpa_check.hpp>
 #include <attention/ops/detail/sdpa_paths.hpp>
@@ -115,6 +116,12 @@ Taken sdpa_into(const SdpaOutputs<bfloat16>& outputs, TensorView<const bfloat16>
                 TensorView<const bfloat16> k, TensorView<const bfloat16> v,
                 const SdpaOptions& options, std::span<std::byte> workspace) {
   return sdpa_into_checked(outputs, q, k, v, options, workspace);
+}
+
+std::int64_t prefill_multiple() noexcept {
+  constexpr std::int64_t kMultiple = 16;
+  static_assert(kMultiple > kernels::kMostDecodeQueries);
+  return kMultiple;
 }
 
 std::size_t sdpa_workspace_size(const SdpaSize& size, const Execution& execution) {

@@ -129,9 +129,9 @@ struct SdpaSize {
 /// double for double, else float32. The same bits for any number of threads and any composition of
 /// the batch.
 ///
-/// Cost: 2 B H L S (D + Dv) operations. Memory beyond the results: O(D + Dv) a thread on the
-/// fused path, O(S) a thread on the reference path; the matrix of weights exists only if asked
-/// for.
+/// Cost: 2 B H L S (D + Dv) operations; with L <= 4, reading the keys and values once. Memory
+/// beyond the results: O(D + Dv) a thread on the fused path, O(S) a thread on the reference path;
+/// the matrix of weights exists only if asked for.
 ///
 /// Throws Error when shapes, element types or options break a rule, or the path asked for cannot
 /// serve.
@@ -169,6 +169,13 @@ ATTENTION_API Taken sdpa_into(const SdpaOutputs<float16>& outputs, TensorView<co
 ATTENTION_API Taken sdpa_into(const SdpaOutputs<bfloat16>& outputs, TensorView<const bfloat16> q,
                               TensorView<const bfloat16> k, TensorView<const bfloat16> v,
                               const SdpaOptions& options, std::span<std::byte> workspace);
+
+/// The number of queries whose multiples a prompt may be cut into: a prefill in chunks of multiples
+/// of it, each over the keys up to its end or over all of them, gives the bits of the whole.
+///
+/// The last chunk is what remains. Should that be 4 queries or fewer, it is computed as a step of
+/// decoding is, which streams the keys and equals the whole within the error bar, not in bits.
+ATTENTION_API std::int64_t prefill_multiple() noexcept;
 
 /// The bytes of workspace that sdpa_into needs for a problem of this size, on this path and number
 /// of threads.

@@ -71,8 +71,8 @@ Matrix converted(const T* data, Index row, Index column, KeyRange rows, Index co
 }
 
 /// Rows [rows.begin, rows.end) of the matrix at `data` as float: in place, or in scratch.
-Matrix as_floats(const void* data, Element element, Matrix strides, KeyRange rows, Index columns,
-                 float* place) {
+inline Matrix as_floats(const void* data, Element element, Matrix strides, KeyRange rows,
+                        Index columns, float* place) {
   switch (element) {
     case Element::bf16:
       return converted(static_cast<const Bfloat16*>(data), strides.row, strides.column, rows,
@@ -86,7 +86,7 @@ Matrix as_floats(const void* data, Element element, Matrix strides, KeyRange row
   }
 }
 
-const void* at_element(const void* data, Element element, Index offset) {
+ATTENTION_INLINE const void* at_element(const void* data, Element element, Index offset) {
   const Index size = element == Element::f32 ? 4 : 2;
   return static_cast<const std::byte*>(data) + offset * size;
 }

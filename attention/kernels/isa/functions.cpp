@@ -9,6 +9,10 @@ const IsaFunctions kFunctions = {.panel_rows = kPanel,
                                  .block_keys = kBlock,
                                  .sdpa_forward = sdpa_forward,
                                  .sdpa_forward_scratch = sdpa_forward_scratch,
+                                 .sdpa_decode = sdpa_decode,
+                                 .sdpa_decode_finish = sdpa_decode_finish,
+                                 .sdpa_decode_part = sdpa_decode_part,
+                                 .sdpa_decode_scratch = sdpa_decode_scratch,
                                  .linear = linear,
                                  .linear_scratch = linear_scratch};
 

@@ -21,23 +21,6 @@ ATTENTION_INLINE void for_each_vector(const BlockView& view, const Body& body) {
   }
 }
 
-/// cap * tanh(x). Small x: cap (x + x^3 p(x^2)), p minimax (relative error 2.9e-9 for |x| <= 0.6,
-/// by linear programming). Else cap - cap 2 e / (1 + e) with e = exp(-2 |x|) <= 0.31: what is
-/// rounded before the last step is small.
-ATTENTION_INLINE Vec capped_tanh(Vec cap, Vec x) {
-  const Vec square = mul(x, x);
-  Vec p = fma(set1(-0x1.81e06cp-8F), square, set1(0x1.549b5ep-6F));
-  p = fma(p, square, set1(-0x1.b893d8p-5F));
-  p = fma(p, square, set1(0x1.110982p-3F));
-  p = fma(p, square, set1(-0x1.55553cp-2F));
-  const Vec small = mul(cap, fma(mul(p, square), x, x));
-  const Vec magnitude = abs(x);
-  const Vec e = exp2(mul(magnitude, set1(-2.0F * kLog2E)));
-  const Vec large = sub(cap, mul(cap, div(add(e, e), add(set1(1.0F), e))));
-  const Vec with_sign = select(less(x, zero()), sub(zero(), large), large);
-  return select(less(magnitude, set1(0.6F)), small, with_sign);
-}
-
 /// scores *= factor.
 void scale_scores(const BlockView& view, float factor, float* scores) {
   for_each_vector(view, [&](Index n, int lane) __attribute__((always_inline)) {

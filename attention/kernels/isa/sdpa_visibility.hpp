@@ -18,10 +18,6 @@ struct BlockView {
   Index end() const { return range.end[kVectors - 1]; }
 };
 
-ATTENTION_INLINE Index clamp(Index x, Index low, Index high) {
-  return x < low ? low : x > high ? high : x;
-}
-
 /// The cells within the rows' intervals; words[n] gets a bit for each lane that sees key n, unless
 /// all see all.
 BlockView view_intervals(const SdpaRows& rows, Index block, Index keys, std::uint64_t* words) {
@@ -72,23 +68,6 @@ void transpose_bits(std::uint64_t (&bits)[64]) {
   }
 }
 
-/// Bit n for the n-th of `count` <= 64 bytes, each 0 or 1.
-ATTENTION_INLINE std::uint64_t bits_of_bytes(const std::uint8_t* bytes, Index stride, Index count) {
-  std::uint64_t bits = 0;
-  Index n = 0;
-  if (stride == 1) {
-    for (; n + 8 <= count; n += 8) {
-      std::uint64_t eight = 0;
-      __builtin_memcpy(&eight, bytes + n, sizeof(eight));
-      bits |= ((eight * 0x0102040810204080U) >> 56) << n;
-    }
-  }
-  for (; n < count; ++n) {
-    bits |= std::uint64_t{bytes[n * stride] != 0} << n;
-  }
-  return bits;
-}
-
 /// Takes away what a boolean mask blocks, 64 keys at a time.
 void apply_boolean_mask(const SdpaHead& head, const SdpaRows& rows, Index block, KeyRange range,
                         std::uint64_t* words) {
@@ -108,30 +87,6 @@ void apply_boolean_mask(const SdpaHead& head, const SdpaRows& rows, Index block,
       words[n] &= head.mask_use == MaskUse::keep ? bits[n - part] : ~bits[n - part];
     }
   }
-}
-
-/// kLanes elements of an additive mask from key `n`, of which `count` exist, as float. Numbers that
-/// only double has become the nearest finite ones; infinities stay.
-ATTENTION_INLINE Vec load_bias(const SdpaHead& head, const void* row, Index n, Index count) {
-  const Index at = n * head.mask_key;
-  switch (head.mask_element) {
-    case Element::bf16:
-      return load_strided(static_cast<const Bfloat16*>(row) + at, head.mask_key, count);
-    case Element::f16:
-      return load_strided(static_cast<const Float16*>(row) + at, head.mask_key, count);
-    case Element::f32:
-      return load_strided(static_cast<const float*>(row) + at, head.mask_key, count);
-    case Element::f64:
-      break;
-  }
-  float elements[kLanes] = {};
-  for (Index i = 0; i < least(count, kLanes); ++i) {
-    const double x = static_cast<const double*>(row)[at + i * head.mask_key];
-    const auto rounded = static_cast<float>(x);
-    const bool overflows = rounded - rounded != 0 && x - x == 0;
-    elements[i] = !overflows ? rounded : x < 0 ? -__FLT_MAX__ : __FLT_MAX__;
-  }
-  return load(elements);
 }
 
 /// Reads an additive mask into lane rows of `bias`, and takes away the cells where it is -inf.

@@ -16,6 +16,8 @@
 ///   times_exp2_floor(a, x)  a * 2^floor(x), x <= 127; 0 for x = -inf; NaN if a is NaN
 ///   load_converted, store_converted   kLanes elements of float or of a 16-bit type
 ///   transpose             of kLanes vectors
+///   sums_of_lanes(x)      lane n: the sum of the lanes of x[n]
+///   Wide, widened, load_wide   kLanes / 2 doubles, from as many floats or doubles
 #define ATTENTION_INLINE inline __attribute__((always_inline))
 
 #if defined(__AVX512F__)

@@ -2,6 +2,7 @@
 #include <array>
 
 #include <attention/core/parallel.hpp>
+#include <attention/kernels/sdpa_decode.hpp>
 #include <attention/kernels/sdpa_fused.hpp>
 #include <attention/ops/detail/sdpa_paths.hpp>
 #include <attention/ops/detail/workspace.hpp>
@@ -46,28 +47,64 @@ constexpr SdpaPath<T> kReference = {
     .run = run_reference<T>};
 
 template <class T>
+bool has_few_queries(const SdpaProblem<T>& problem) {
+  return problem.L <= kernels::kMostDecodeQueries;
+}
+
+template <class T>
+void run_decode(const SdpaProblem<T>& problem, const kernels::IsaKernels* isa, int threads,
+                std::span<std::byte> workspace) {
+  const kernels::SdpaDecode<T> decode(problem, *isa->functions, threads);
+  const WorkerScratch scratch(workspace, decode.scratch_size());
+  const auto scratch_of = [&](int worker) { return scratch.of(worker); };
+  parallel_for(decode.tasks(), threads,
+               [&](std::int64_t task, int worker) { decode.run(task, worker, scratch_of); });
+  parallel_for(decode.merges(), threads,
+               [&](std::int64_t group, int worker) { decode.merge(group, worker, scratch_of); });
+}
+
+template <class T>
 void run_fused(const SdpaProblem<T>& problem, const kernels::IsaKernels* isa, int threads,
                std::span<std::byte> workspace) {
-  const kernels::SdpaFused<T> fused(problem, *isa->functions, resolve_threads(threads));
+  if (has_few_queries(problem)) {
+    run_decode(problem, isa, threads, workspace);
+    return;
+  }
+  const kernels::SdpaFused<T> fused(problem, *isa->functions, threads);
   const WorkerScratch scratch(workspace, fused.scratch_size());
   parallel_for(fused.tasks(), threads,
                [&](std::int64_t task, int worker) { fused.run(task, scratch.of(worker)); });
 }
 
 template <class T>
-constexpr SdpaPath<T> kFused = {
-    .path = Path::fused,
-    .has_kernels = true,
-    .scratch =
-        [](const SdpaProblem<T>& problem, const kernels::IsaKernels* isa, int threads) {
-          return kernels::SdpaFused<T>(problem, *isa->functions, resolve_threads(threads))
-              .scratch_size();
-        },
-    .scratch_for_size =
-        [](const SdpaSize& size, const kernels::IsaKernels* isa) {
-          return kernels::sdpa_fused_scratch<T>(*isa->functions, size.S, size.D, size.Dv);
-        },
-    .run = run_fused<T>};
+std::size_t fused_scratch(const SdpaProblem<T>& problem, const kernels::IsaKernels* isa,
+                          int threads) {
+  return has_few_queries(problem)
+             ? kernels::SdpaDecode<T>(problem, *isa->functions, threads).scratch_size()
+             : kernels::SdpaFused<T>(problem, *isa->functions, threads).scratch_size();
+}
+
+template <class T>
+std::size_t fused_scratch_for_size(const SdpaSize& size, const kernels::IsaKernels* isa) {
+  SdpaProblem<T> sizes;
+  sizes.B = size.B;
+  sizes.H = size.H;
+  sizes.Hkv = size.Hkv;
+  sizes.L = size.L;
+  sizes.S = size.S;
+  sizes.D = size.D;
+  sizes.Dv = size.Dv;
+  return has_few_queries(sizes)
+             ? kernels::sdpa_decode_scratch(*isa->functions, sizes)
+             : kernels::sdpa_fused_scratch<T>(*isa->functions, size.S, size.D, size.Dv);
+}
+
+template <class T>
+constexpr SdpaPath<T> kFused = {.path = Path::fused,
+                                .has_kernels = true,
+                                .scratch = fused_scratch<T>,
+                                .scratch_for_size = fused_scratch_for_size<T>,
+                                .run = run_fused<T>};
 
 }  // namespace
 

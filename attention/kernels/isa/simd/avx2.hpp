@@ -135,5 +135,30 @@ ATTENTION_INLINE void transpose(Vec (&r)[kLanes]) {
   }
 }
 
+/// Pairs, pairs of pairs, halves.
+ATTENTION_INLINE Vec sums_of_lanes(const Vec (&x)[kLanes]) {
+  Vec t[4];
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {
+    t[i] =
+        add(_mm256_unpacklo_ps(x[2 * i], x[2 * i + 1]), _mm256_unpackhi_ps(x[2 * i], x[2 * i + 1]));
+  }
+  const Vec low = add(_mm256_shuffle_ps(t[0], t[1], 0x44), _mm256_shuffle_ps(t[0], t[1], 0xEE));
+  const Vec high = add(_mm256_shuffle_ps(t[2], t[3], 0x44), _mm256_shuffle_ps(t[2], t[3], 0xEE));
+  return add(_mm256_permute2f128_ps(low, high, 0x20), _mm256_permute2f128_ps(low, high, 0x31));
+}
+
+/// kLanes / 2 doubles.
+using Wide = __m256d;
+ATTENTION_INLINE Wide widened(const float* p) {
+  return _mm256_cvtps_pd(_mm_loadu_ps(p));
+}
+ATTENTION_INLINE Wide load_wide(const double* p) {
+  return _mm256_loadu_pd(p);
+}
+ATTENTION_INLINE Wide fma(Wide a, Wide b, Wide c) {
+  return _mm256_fmadd_pd(a, b, c);
+}
+
 }  // namespace
 }  // namespace attention::kernels::ATTENTION_KERNEL_ISA

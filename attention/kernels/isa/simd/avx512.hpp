@@ -130,5 +130,38 @@ ATTENTION_INLINE void transpose(Vec (&r)[kLanes]) {
   }
 }
 
+/// Pairs, pairs of pairs, and twice blocks of four lanes.
+ATTENTION_INLINE Vec sums_of_lanes(const Vec (&x)[kLanes]) {
+  Vec t[8];
+#pragma GCC unroll 8
+  for (int i = 0; i < 8; ++i) {
+    t[i] =
+        add(_mm512_unpacklo_ps(x[2 * i], x[2 * i + 1]), _mm512_unpackhi_ps(x[2 * i], x[2 * i + 1]));
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {
+    t[i] = add(_mm512_shuffle_ps(t[2 * i], t[2 * i + 1], 0x44),
+               _mm512_shuffle_ps(t[2 * i], t[2 * i + 1], 0xEE));
+  }
+#pragma GCC unroll 2
+  for (int i = 0; i < 2; ++i) {
+    t[i] = add(_mm512_shuffle_f32x4(t[2 * i], t[2 * i + 1], 0x88),
+               _mm512_shuffle_f32x4(t[2 * i], t[2 * i + 1], 0xDD));
+  }
+  return add(_mm512_shuffle_f32x4(t[0], t[1], 0x88), _mm512_shuffle_f32x4(t[0], t[1], 0xDD));
+}
+
+/// kLanes / 2 doubles.
+using Wide = __m512d;
+ATTENTION_INLINE Wide widened(const float* p) {
+  return _mm512_cvtps_pd(_mm256_loadu_ps(p));
+}
+ATTENTION_INLINE Wide load_wide(const double* p) {
+  return _mm512_loadu_pd(p);
+}
+ATTENTION_INLINE Wide fma(Wide a, Wide b, Wide c) {
+  return _mm512_fmadd_pd(a, b, c);
+}
+
 }  // namespace
 }  // namespace attention::kernels::ATTENTION_KERNEL_ISA

@@ -118,5 +118,34 @@ ATTENTION_INLINE void transpose(Vec (&r)[kLanes]) {
   r[3] = vcombine_f32(vget_high_f32(low.val[1]), vget_high_f32(high.val[1]));
 }
 
+ATTENTION_INLINE Vec sums_of_lanes(const Vec (&x)[kLanes]) {
+  Vec t[kLanes];
+#pragma GCC unroll 8
+  for (int i = 0; i < kLanes; ++i) {
+    t[i] = x[i];
+  }
+  transpose(t);
+#pragma GCC unroll 4
+  for (int width = kLanes / 2; width > 0; width /= 2) {
+#pragma GCC unroll 4
+    for (int i = 0; i < width; ++i) {
+      t[i] = add(t[i], t[i + width]);
+    }
+  }
+  return t[0];
+}
+
+/// kLanes / 2 doubles.
+using Wide = float64x2_t;
+ATTENTION_INLINE Wide widened(const float* p) {
+  return vcvt_f64_f32(vld1_f32(p));
+}
+ATTENTION_INLINE Wide load_wide(const double* p) {
+  return vld1q_f64(p);
+}
+ATTENTION_INLINE Wide fma(Wide a, Wide b, Wide c) {
+  return vfmaq_f64(c, a, b);
+}
+
 }  // namespace
 }  // namespace attention::kernels::ATTENTION_KERNEL_ISA

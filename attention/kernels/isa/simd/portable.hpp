@@ -161,5 +161,34 @@ ATTENTION_INLINE void transpose(Vec (&r)[kLanes]) {
   r[3] = d;
 }
 
+ATTENTION_INLINE Vec sums_of_lanes(const Vec (&x)[kLanes]) {
+  Vec t[kLanes];
+#pragma GCC unroll 8
+  for (int i = 0; i < kLanes; ++i) {
+    t[i] = x[i];
+  }
+  transpose(t);
+#pragma GCC unroll 4
+  for (int width = kLanes / 2; width > 0; width /= 2) {
+#pragma GCC unroll 4
+    for (int i = 0; i < width; ++i) {
+      t[i] = add(t[i], t[i + width]);
+    }
+  }
+  return t[0];
+}
+
+/// kLanes / 2 doubles.
+using Wide __attribute__((vector_size(16))) = double;
+ATTENTION_INLINE Wide widened(const float* p) {
+  return Wide{static_cast<double>(p[0]), static_cast<double>(p[1])};
+}
+ATTENTION_INLINE Wide load_wide(const double* p) {
+  return Wide{p[0], p[1]};
+}
+ATTENTION_INLINE Wide fma(Wide a, Wide b, Wide c) {
+  return a * b + c;
+}
+
 }  // namespace
 }  // namespace attention::kernels::ATTENTION_KERNEL_ISA

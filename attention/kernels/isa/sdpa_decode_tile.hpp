@@ -1,0 +1,200 @@
+#pragma once
+
+#include <attention/kernels/isa/elements.hpp>
+
+/// Private to the sources of the instruction sets: the two products for a few queries. Features in
+/// lanes, rows of keys and values read in place and contiguous: each is read once, as a stream.
+namespace attention::kernels::ATTENTION_KERNEL_ISA {
+namespace {
+
+/// Rows of keys or of values, one after the other `row` elements apart; contiguous within a row.
+template <class T>
+struct Rows {
+  const T* data;
+  Index row;
+
+  ATTENTION_INLINE const T* at(Index n) const { return data + n * row; }
+};
+
+/// The number of floats that whole vectors for `count` of them hold.
+ATTENTION_INLINE Index padded(Index count) {
+  return (count + kLanes - 1) / kLanes * kLanes;
+}
+
+/// Sums that are added up side by side: a chain of sums waits for itself.
+constexpr int kChains = 4;
+
+/// The features of one key times those of a query, in kChains sums, which together make one vector.
+/// kRounds * kChains * kLanes features where that is D; any D with kRounds = 0.
+template <int kRounds, class T>
+ATTENTION_INLINE Vec products_of_key(const float* q, const T* key, Index D) {
+  Vec sum[kChains] = {zero(), zero(), zero(), zero()};
+  constexpr Index kRound = Index{kChains} * kLanes;
+  const auto add_round = [&](Index d) __attribute__((always_inline)) {
+#pragma GCC unroll 4
+    for (int i = 0; i < kChains; ++i) {
+      const Index at = d + i * kLanes;
+      sum[i] = fma(load(q + at), load_converted(key + at), sum[i]);
+    }
+  };
+#pragma GCC unroll 8
+  for (int round = 0; round < kRounds; ++round) {
+    add_round(round * kRound);
+  }
+  if (kRounds == 0) {
+    Index d = 0;
+    for (; d + kRound <= D; d += kRound) {
+      add_round(d);
+    }
+    for (; d + kLanes <= D; d += kLanes) {
+      sum[0] = fma(load(q + d), load_converted(key + d), sum[0]);
+    }
+    if (d < D) {
+      sum[1] = fma(load(q + d), load_strided(key + d, 1, D - d), sum[1]);
+    }
+  }
+  return add(add(sum[0], sum[1]), add(sum[2], sum[3]));
+}
+
+/// q . key, in double: products of floats are exact there.
+template <int kRounds>
+ATTENTION_INLINE double exact_product(const double* q, const float* key, Index D) {
+  constexpr int kHalf = kLanes / 2;
+  constexpr Index kRound = Index{kChains} * kHalf;
+  Wide sum[kChains] = {};
+  const auto add_round = [&](Index d) __attribute__((always_inline)) {
+#pragma GCC unroll 4
+    for (int i = 0; i < kChains; ++i) {
+      sum[i] = fma(load_wide(q + d + i * kHalf), widened(key + d + i * kHalf), sum[i]);
+    }
+  };
+#pragma GCC unroll 8
+  for (int round = 0; round < 2 * kRounds; ++round) {
+    add_round(round * kRound);
+  }
+  double rest = 0;
+  if (kRounds == 0) {
+    Index d = 0;
+    for (; d + kRound <= D; d += kRound) {
+      add_round(d);
+    }
+    for (; d < D; ++d) {
+      rest += q[d] * static_cast<double>(key[d]);
+    }
+  }
+  const Wide total = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+#pragma GCC unroll 8
+  for (int lane = 0; lane < kHalf; ++lane) {
+    rest += total[lane];
+  }
+  return rest;
+}
+
+/// A query, and the places of its scores: score n is high[n] + low[n]. Of 16-bit keys, low is 0 and
+/// not written.
+struct ScoredQuery {
+  const float* features;
+  const double* wide_features;
+  float* high;
+  float* low;
+};
+
+/// The scores of `count` <= kLanes keys; whole vectors are written.
+///
+/// The naive order of sums cannot be kept where features lie in lanes, and for large scores another
+/// order's rounding errors show in the weights. So the sums of float are made in double and kept in
+/// two floats; for 16-bit keys, whose own rounding is much larger, float will do.
+///
+/// One key after the other, as they lie in memory: the processor fetches ahead for one stream that
+/// it foresees, not for kLanes streams side by side, which reach half of the bandwidth.
+template <int kRounds, class T>
+ATTENTION_INLINE void score_keys(const ScoredQuery& query, Rows<T> keys, Index D, Index count) {
+  Vec products[kLanes];
+  if (count >= kLanes) {
+#pragma GCC unroll 16
+    for (int n = 0; n < kLanes; ++n) {
+      products[n] = products_of_key<kRounds>(query.features, keys.at(n), D);
+    }
+  } else {
+    for (int n = 0; n < kLanes; ++n) {
+      products[n] = n < count ? products_of_key<kRounds>(query.features, keys.at(n), D) : zero();
+    }
+  }
+  store(query.high, sums_of_lanes(products));
+}
+template <int kRounds>
+ATTENTION_INLINE void score_keys(const ScoredQuery& query, Rows<float> keys, Index D, Index count) {
+  for (int n = 0; n < kLanes; ++n) {
+    const double score =
+        n < count ? exact_product<kRounds>(query.wide_features, keys.at(n), D) : 0.0;
+    const auto high = static_cast<float>(score);
+    query.high[n] = high;
+    query.low[n] = static_cast<float>(score - static_cast<double>(high));
+  }
+}
+
+/// out[c] += weights[n] * value n, column c, over the keys [range.begin, range.end) in their order,
+/// for kVectors vectors of columns.
+template <int kVectors, class T>
+ATTENTION_INLINE void add_columns(const float* weights, Rows<T> values, KeyRange range,
+                                  float* out) {
+  Vec sum[kVectors];
+#pragma GCC unroll 8
+  for (int c = 0; c < kVectors; ++c) {
+    sum[c] = load(out + c * kLanes);
+  }
+  const T* value = values.at(range.begin);
+  for (Index n = range.begin; n < range.end; ++n) {
+    const Vec weight = set1(weights[n]);
+#pragma GCC unroll 8
+    for (int c = 0; c < kVectors; ++c) {
+      sum[c] = fma(weight, load_converted(value + c * kLanes), sum[c]);
+    }
+    value += values.row;
+  }
+#pragma GCC unroll 8
+  for (int c = 0; c < kVectors; ++c) {
+    store(out + c * kLanes, sum[c]);
+  }
+}
+
+/// The columns that add_columns takes at most.
+constexpr Index kMostColumns = Index{8} * kLanes;
+
+/// The same for all Dv columns of a few keys.
+template <class T>
+ATTENTION_INLINE void add_all_columns(const float* weights, Rows<T> values, KeyRange range,
+                                      Index Dv, float* out) {
+  Index c = 0;
+  const auto from_column = [&] { return Rows<T>{.data = values.data + c, .row = values.row}; };
+  for (; c + kMostColumns <= Dv; c += kMostColumns) {
+    add_columns<8>(weights, from_column(), range, out + c);
+  }
+  for (; c + 4 * kLanes <= Dv; c += 4 * kLanes) {
+    add_columns<4>(weights, from_column(), range, out + c);
+  }
+  for (; c + kLanes <= Dv; c += kLanes) {
+    add_columns<1>(weights, from_column(), range, out + c);
+  }
+  if (c < Dv) {
+    Vec sum = load(out + c);
+    for (Index n = range.begin; n < range.end; ++n) {
+      sum = fma(set1(weights[n]), load_strided(values.at(n) + c, 1, Dv - c), sum);
+    }
+    store(out + c, sum);
+  }
+}
+
+/// The same for all keys of the range. Where several passes are needed for the columns, only a few
+/// keys are taken at a time: again one stream of memory.
+template <class T>
+__attribute__((noinline)) void add_weighted_values(const float* weights, Rows<T> values,
+                                                   KeyRange range, Index Dv, float* out) {
+  const Index step = Dv <= kMostColumns ? range.end - range.begin : Dv <= 2 * kMostColumns ? 4 : 1;
+  for (Index n = range.begin; n < range.end; n += step) {
+    add_all_columns(weights, values, {.begin = n, .end = least(n + step, range.end)}, Dv, out);
+  }
+}
+
+}  // namespace
+}  // namespace attention::kernels::ATTENTION_KERNEL_ISA
