@@ -53,6 +53,7 @@ struct SdpaProblem {
   TensorView<const T> v;               // (B, Hkv, S, Dv)
   TensorView<T> out;                   // (B, H, L, Dv)
   TensorView<Accumulator<T>> lse;      // (B, H, L), or null
+  TensorView<Accumulator<T>> maximum;  // (B, H, L), or null
   TensorView<Accumulator<T>> weights;  // (B, H, L, S), or null
   ScoreRules rules;
 

@@ -8,7 +8,7 @@
 namespace attention::kernels {
 namespace {
 
-/// Windows wider than this are without bound; sums of two of them do not overflow.
+/// A window as wide as this is without bound; sums of two of them do not overflow.
 constexpr std::int64_t kWidest = std::int64_t{1} << 60;
 
 constexpr MaskUse use_of(MaskKind kind) {
@@ -35,6 +35,56 @@ T* element_at(const TensorView<T>& view, std::int64_t b, std::int64_t h, std::in
   const Strides& strides = view.strides();
   return view.is_null() ? nullptr : view.data() + b * strides[0] + h * strides[1] + i * strides[2];
 }
+
+/// The rows of a view for the heads that share keys; null for a null view.
+template <class T>
+class HeadGroup {
+ public:
+  HeadGroup(T* first, std::int64_t head_stride, std::int64_t query_stride)
+      : first_(first), head_stride_(head_stride), query_stride_(query_stride) {}
+  HeadGroup(const TensorView<T>& view, std::int64_t b, std::int64_t h)
+      : HeadGroup(element_at(view, b, h, 0), view.is_null() ? 0 : view.strides()[1],
+                  view.is_null() ? 0 : view.strides()[2]) {}
+  T* at(std::int64_t head, std::int64_t i) const {
+    return first_ == nullptr ? nullptr : first_ + head * head_stride_ + i * query_stride_;
+  }
+
+ private:
+  T* first_;
+  std::int64_t head_stride_;
+  std::int64_t query_stride_;
+};
+
+HeadGroup<const std::byte> mask_of_group(const ScoreRules& rules, std::int64_t b, std::int64_t h) {
+  if (rules.mask_kind == MaskKind::none) {
+    return {nullptr, 0, 0};
+  }
+  const Strides& strides = rules.mask.strides();
+  const auto bytes = static_cast<std::int64_t>(size_of(rules.mask.dtype()));
+  const auto* const data = static_cast<const std::byte*>(rules.mask.data());
+  return {data + (b * strides[0] + h * strides[1]) * bytes, strides[1] * bytes, strides[2] * bytes};
+}
+
+/// Which keys the rows of a batch entry see: those from position - back to position + ahead, of the
+/// first `length`.
+struct KeyBounds {
+  std::int64_t offset;
+  std::int64_t length;
+  std::int64_t back;
+  std::int64_t ahead;
+
+  template <class T>
+  KeyBounds(const SdpaProblem<T>& p, std::int64_t b)
+      : offset(p.offset(b)),
+        length(p.key_length(b)),
+        back(width_of(p.rules.window_left)),
+        ahead(p.rules.causal ? 0 : width_of(p.rules.window_right)) {}
+
+ private:
+  static std::int64_t width_of(std::int64_t window) {
+    return window < 0 ? kWidest : std::min(window, kWidest);
+  }
+};
 
 }  // namespace
 
@@ -68,52 +118,35 @@ SdpaHead sdpa_head(const SdpaProblem<T>& p, std::int64_t b, std::int64_t h_kv) n
 template <class T>
 void fill_rows(const SdpaProblem<T>& p, const RowRange& range, SdpaRows& rows) noexcept {
   const ScoreRules& rules = p.rules;
-  const std::int64_t b = range.b;
   const std::int64_t group = p.H / p.Hkv;
+  const std::int64_t first_head = range.h_kv * group;
   rows.first = range.first_lane;
   rows.count = range.count;
-  const std::int64_t key_length = p.key_length(b);
-  const std::int64_t offset = p.offset(b);
-  const std::int64_t left = std::min(rules.window_left, kWidest);
-  const std::int64_t right = std::min(rules.window_right, kWidest);
-  const std::size_t mask_bytes =
-      rules.mask_kind == MaskKind::none ? 0 : size_of(rules.mask.dtype());
+  const HeadGroup q(p.q, range.b, first_head);
+  const HeadGroup out(p.out, range.b, first_head);
+  const HeadGroup lse(p.lse, range.b, first_head);
+  const HeadGroup maximum(p.maximum, range.b, first_head);
+  const HeadGroup weights(p.weights, range.b, first_head);
+  const HeadGroup<const std::byte> mask = mask_of_group(rules, range.b, first_head);
+  const KeyBounds bounds(p, range.b);
   std::int64_t i = range.begin / group;
-  std::int64_t head_in_group = range.begin % group;
+  std::int64_t head = range.begin % group;  // in the group
   for (int lane = rows.first; lane < range.end_lane; ++lane) {
-    const std::int64_t h = range.h_kv * group + head_in_group;
-    const std::int64_t position = i + offset;
-    rows.q[lane] = element_at(p.q, b, h, i);
-    rows.out[lane] = element_at(p.out, b, h, i);
-    rows.lse[lane] = element_at(p.lse, b, h, i);
-    rows.maximum[lane] = nullptr;
-    rows.weights[lane] = element_at(p.weights, b, h, i);
-    rows.mask[lane] = nullptr;
-    if (mask_bytes != 0) {
-      const Strides& strides = rules.mask.strides();
-      const std::int64_t elements = b * strides[0] + h * strides[1] + i * strides[2];
-      rows.mask[lane] = static_cast<const std::byte*>(rules.mask.data()) +
-                        elements * static_cast<std::int64_t>(mask_bytes);
-    }
+    const std::int64_t position = i + bounds.offset;
+    rows.q[lane] = q.at(head, i);
+    rows.out[lane] = out.at(head, i);
+    rows.lse[lane] = lse.at(head, i);
+    rows.maximum[lane] = maximum.at(head, i);
+    rows.weights[lane] = weights.at(head, i);
+    rows.mask[lane] = mask.at(head, i);
     rows.position[lane] = static_cast<float>(position);
-    rows.slope[lane] = of_head(rules.alibi_slopes, h, 0.0F);
-    rows.sink[lane] = of_head(rules.sinks, h, -std::numeric_limits<float>::infinity());
-    std::int64_t begin = 0;
-    std::int64_t end = key_length;
-    if (left >= 0) {
-      begin = std::clamp<std::int64_t>(position - left, 0, p.S);
-    }
-    if (right >= 0) {
-      end = std::min(end, position + right + 1);
-    }
-    if (rules.causal) {
-      end = std::min(end, position + 1);
-    }
-    rows.key_begin[lane] = begin;
-    rows.key_end[lane] = std::max<std::int64_t>(end, 0);
-    if (lane + 1 < rows.first + rows.count &&
-        ++head_in_group == group) {  // past the last row: copies of it
-      head_in_group = 0;
+    rows.slope[lane] = of_head(rules.alibi_slopes, first_head + head, 0.0F);
+    rows.sink[lane] =
+        of_head(rules.sinks, first_head + head, -std::numeric_limits<float>::infinity());
+    rows.key_begin[lane] = std::clamp<std::int64_t>(position - bounds.back, 0, p.S);
+    rows.key_end[lane] = std::clamp<std::int64_t>(position + bounds.ahead + 1, 0, bounds.length);
+    if (lane + 1 < rows.first + rows.count && ++head == group) {  // past the last row: copies of it
+      head = 0;
       ++i;
     }
   }

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 #include <string>
+#include <string_view>
 
 #include <attention/core/parallel.hpp>
 #include <attention/kernels/linear_fused.hpp>
@@ -116,7 +117,7 @@ struct Choice {
   const LinearPath<T>& path;
   const kernels::IsaKernels* isa;
 
-  Choice(const char* function, const Execution& execution)
+  Choice(std::string_view function, const Execution& execution)
       : path(detail::choose_path(function, std::span<const LinearPath<T>>(kPaths<T>), execution,
                                  kDTypeOf<T>)),
         isa(path.has_kernels ? &detail::choose_isa(function, execution) : nullptr) {}
@@ -130,7 +131,7 @@ struct Choice {
 };
 
 template <class T>
-void check_inputs(const char* function, TensorView<const T> x, TensorView<const T> weight,
+void check_inputs(std::string_view function, TensorView<const T> x, TensorView<const T> weight,
                   TensorView<const T> bias) {
   const auto found = [&] {
     return "x " + to_string(x.shape()) + ", weight " + to_string(weight.shape()) +

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <string>
+#include <string_view>
 
 #include <attention/core/parallel.hpp>
 #include <attention/kernels/sdpa_decode.hpp>
@@ -18,7 +19,7 @@ struct Choice {
   const detail::SdpaPath<T>& path;
   const kernels::IsaKernels* isa;
 
-  Choice(const char* function, const Execution& execution)
+  Choice(std::string_view function, const Execution& execution)
       : path(detail::choose_path(function, detail::sdpa_paths<T>(), execution, kDTypeOf<T>)),
         isa(path.has_kernels ? &detail::choose_isa(function, execution) : nullptr) {}
 
@@ -41,6 +42,10 @@ SdpaResult<T> sdpa_owning(TensorView<const T> q, TensorView<const T> k, TensorVi
   result.lse = Tensor<Accumulator<T>>({problem.B, problem.H, problem.L});
   problem.out = result.out;
   problem.lse = result.lse;
+  if (options.return_maximum) {
+    result.maximum = Tensor<Accumulator<T>>({problem.B, problem.H, problem.L});
+    problem.maximum = result.maximum;
+  }
   if (options.return_weights) {
     result.weights = Tensor<Accumulator<T>>({problem.B, problem.H, problem.L, problem.S});
     problem.weights = result.weights;

@@ -73,9 +73,10 @@ struct SdpaOptions {
   AnyView sinks = {};
   /// Multiplies q k^T; 1 / sqrt(D) unless given.
   std::optional<double> scale = {};
-  /// Ask for the weights in the result of sdpa. (sdpa_into writes them where its outputs name a
-  /// place.)
+  /// Ask for the weights and for the maxima in the result of sdpa. (sdpa_into writes them where its
+  /// outputs name a place.)
   bool return_weights = false;
+  bool return_maximum = false;
   Execution execution = {};
 };
 
@@ -86,17 +87,21 @@ struct SdpaResult {
   Tensor<T> out;
   /// (B, H, L): the natural logarithm of the softmax's denominator.
   Tensor<Accumulator<T>> lse;
+  /// (B, H, L) if asked for, else null: the largest score of the row, its sink among them; NaN is
+  /// not counted. -inf for a row without any.
+  Tensor<Accumulator<T>> maximum;
   /// (B, H, L, S) if asked for, else null: after the softmax, before any dropout.
   Tensor<Accumulator<T>> weights;
   /// The path, and the instruction set of its kernels, that computed them.
   Taken taken = {};
 };
 
-/// Where sdpa_into writes: views of any strides. `lse` and `weights` may be null.
+/// Where sdpa_into writes: views of any strides. All but `out` may be null.
 template <class T>
 struct SdpaOutputs {
   TensorView<T> out;
   TensorView<Accumulator<T>> lse = {};
+  TensorView<Accumulator<T>> maximum = {};
   TensorView<Accumulator<T>> weights = {};
 };
 
@@ -152,8 +157,8 @@ ATTENTION_API SdpaResult<bfloat16> sdpa(TensorView<const bfloat16> q, TensorView
 /// The same, written into the caller's views, with scratch from the caller: allocates nothing.
 /// Returns the path and the instruction set taken.
 ///
-/// `workspace` holds sdpa_workspace_size bytes, of any alignment. `options.return_weights` is not
-/// looked at.
+/// `workspace` holds sdpa_workspace_size bytes, of any alignment. `options.return_weights` and
+/// `options.return_maximum` are not looked at.
 ///
 /// Throws Error as sdpa does, and when an output has another shape, overlaps itself, an input or
 /// another output, or when the workspace is too small. Nothing has been written then.

@@ -1,6 +1,7 @@
 #include <array>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include <attention/core/parallel.hpp>
 #include <attention/ops/detail/checks.hpp>
@@ -23,7 +24,7 @@ constexpr std::array<SoftmaxPath<T>, 1> kPaths = {
     {{.path = Path::reference, .run = reference::softmax<T>}}};
 
 template <class T>
-const SoftmaxPath<T>& checked_path(const char* function, TensorView<const T> x,
+const SoftmaxPath<T>& checked_path(std::string_view function, TensorView<const T> x,
                                    const Execution& execution) {
   require(x.rank() >= 1, function, "x must have rank 1 or more",
           [&] { return to_string(x.shape()); });

@@ -99,6 +99,9 @@ void sdpa_row(const SdpaProblem<T>& p, std::int64_t b, std::int64_t h, std::int6
   if (!p.lse.is_null()) {
     p.lse(b, h, i) = static_cast<Accumulator<T>>(keys.empty() ? sink : maximum + std::log(sum));
   }
+  if (!p.maximum.is_null()) {
+    p.maximum(b, h, i) = static_cast<Accumulator<T>>(maximum);
+  }
 
   // Pass 3: the weights exp(score - lse) = exp(score - maximum) / sum, and with them the weighted
   // sum of the values. Without a visible key both are 0.

@@ -10,7 +10,7 @@
 namespace attention::reference {
 
 /// Scaled dot-product attention, as the formula reads, for every row of every head. `out`, and
-/// `lse` and `weights` where they are not null, are written.
+/// `lse`, `maximum` and `weights` where they are not null, are written.
 ///
 ///   pass 1   scores[j] = rules(scale * sum_d q[i][d] k[j][d])     for the visible keys j
 ///   pass 2   lse       = log(sum_j exp(scores[j]) [+ exp(sink)])

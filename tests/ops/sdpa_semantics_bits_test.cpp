@@ -80,13 +80,15 @@ TYPED_TEST(SdpaBits, Rule13AnyBatchComposition) {
 
 TYPED_TEST(SdpaBits, Rule13AnyHeadAlone) {
   using T = typename TypeParam::Element;
-  const auto inputs = random_inputs<T>(kSizes);
-  const auto whole = this->attend(inputs);
-  for (std::int64_t h = 0; h < 4; ++h) {
-    const auto head =
-        this->attend(inputs.q.view().slice(1, h, 1), inputs.k.view().slice(1, h / 2, 1),
-                     inputs.v.view().slice(1, h / 2, 1));
-    EXPECT_TRUE(same_bits<T>(head.out, whole.out.view().slice(1, h, 1))) << h;
+  for (const std::int64_t L : {1, 4, 37}) {
+    const auto inputs = random_inputs<T>({.H = 16, .Hkv = 2, .L = L, .S = 45, .D = 24, .Dv = 24});
+    const auto whole = this->attend(inputs, {.scale = 1.0});
+    for (std::int64_t h = 0; h < 16; ++h) {
+      const auto head =
+          this->attend(inputs.q.view().slice(1, h, 1), inputs.k.view().slice(1, h / 8, 1),
+                       inputs.v.view().slice(1, h / 8, 1), {.scale = 1.0});
+      EXPECT_TRUE(same_bits<T>(head.out, whole.out.view().slice(1, h, 1))) << h;
+    }
   }
 }
 

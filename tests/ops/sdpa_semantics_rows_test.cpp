@@ -55,6 +55,33 @@ TYPED_TEST(SdpaRows, Rule03AFullyMaskedRowIsZeroWhateverMasksIt) {
   }
 }
 
+TYPED_TEST(SdpaRows, Rule03TheMaximumIsTheLargestScoreTheSinkAmongThem) {
+  using T = typename TypeParam::Element;
+  for (const std::int64_t L : {2, 40}) {
+    const auto inputs = random_inputs<T>({.H = 2, .Hkv = 1, .L = L, .S = 70, .D = 19});
+    const Tensor<float> slopes({2}, {0.5F, 0.25F});
+    const Tensor<float> sinks({2}, {-30.0F, 3.0F});
+    SdpaOptions options{.causal = true,
+                        .alignment = Alignment::at(-1),
+                        .softcap = 5.0,
+                        .alibi_slopes = slopes,
+                        .sinks = sinks};
+    const auto without = this->attend(inputs, options);
+    EXPECT_TRUE(without.maximum.is_null());
+    options.return_maximum = true;
+    const auto found = this->attend(inputs, options);
+    EXPECT_TRUE(same_bits<T>(found.out, without.out));
+    options.execution.path = Path::reference;
+    const auto expected = sdpa(inputs.q, inputs.k, inputs.v, options);
+    for (std::int64_t h = 0; h < 2; ++h) {
+      EXPECT_EQ(found.maximum(0, h, 0), h == 0 ? -30 : 3);  // which sees no key
+      for (std::int64_t i = 0; i < L; ++i) {
+        EXPECT_NEAR(found.maximum(0, h, i), expected.maximum(0, h, i), 1e-5) << h << ", " << i;
+      }
+    }
+  }
+}
+
 TYPED_TEST(SdpaRows, Rule03TheOtherRowsOfAMaskedOneAreAsUsual) {
   using T = typename TypeParam::Element;
   const auto inputs = random_inputs<T>({.L = 2, .S = 20});

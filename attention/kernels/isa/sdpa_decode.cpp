@@ -19,6 +19,10 @@ constexpr int kRowsWorthConverting = 12;
 /// Keys whose values stay in the innermost cache for all rows.
 constexpr Index kKeysOfManyRows = 32;
 
+/// Whether inputs of T have exact scores.
+template <class T>
+constexpr bool kScoredExactly = sizeof(T) == sizeof(float);
+
 /// The partial results of the rows of a task over one piece of the keys.
 struct Part {
   float* maximum;       // of each row's scores
@@ -64,11 +68,10 @@ Work lay_out(const SdpaHead& head, int rows, Scratch& scratch) {
   return work;
 }
 
-/// The scores of row r of a block of T.
-template <class T>
-RowScores scores_of(const Work& work, int r) {
+/// The scores of row r of a block. (Exact ones for inputs of float, wherever the block lies.)
+RowScores scores_of(const SdpaHead& head, const Work& work, int r) {
   float* const low = work.low_scores + r * kBlock;
-  return {.high = work.scores + r * kBlock, .low = sizeof(T) == sizeof(float) ? low : nullptr};
+  return {.high = work.scores + r * kBlock, .low = head.element == Element::f32 ? low : nullptr};
 }
 
 template <class T>
@@ -109,37 +112,37 @@ struct Block {
 
 /// Scores of all rows. The keys are taken a few at a time, so that all rows find them in the
 /// innermost cache.
-template <int kRounds, class T>
+template <bool kExact, int kRounds, class T>
 __attribute__((noinline)) void score_rows(const Work& work, int rows, const Block<T>& block,
                                           Index D) {
   for (Index n = 0; n < block.size; n += kLanes) {
     const Rows<T> keys = {.data = block.keys.at(n), .row = block.keys.row};
     for (int r = 0; r < rows; ++r) {
-      score_keys<kRounds>({.features = work.queries + r * padded(D),
-                           .wide_features = work.wide_queries + r * padded(D),
-                           .high = work.scores + r * kBlock + n,
-                           .low = work.low_scores + r * kBlock + n},
-                          keys, D, block.size - n);
+      score_keys<kExact, kRounds>({.features = work.queries + r * padded(D),
+                                   .wide_features = work.wide_queries + r * padded(D),
+                                   .high = work.scores + r * kBlock + n,
+                                   .low = work.low_scores + r * kBlock + n},
+                                  keys, D, block.size - n);
     }
   }
 }
 
 /// The same, with the loop over the features unrolled for the usual sizes.
-template <class T>
+template <bool kExact, class T>
 void score_block(const Work& work, int rows, const Block<T>& block, Index D) {
   constexpr Index kRound = Index{kChains} * kLanes;
   switch (D % kRound == 0 ? D / kRound : 0) {
     case 1:
-      score_rows<1>(work, rows, block, D);
+      score_rows<kExact, 1>(work, rows, block, D);
       break;
     case 2:
-      score_rows<2>(work, rows, block, D);
+      score_rows<kExact, 2>(work, rows, block, D);
       break;
     case 4:
-      score_rows<4>(work, rows, block, D);
+      score_rows<kExact, 4>(work, rows, block, D);
       break;
     default:
-      score_rows<0>(work, rows, block, D);
+      score_rows<kExact, 0>(work, rows, block, D);
       break;
   }
 }
@@ -211,18 +214,18 @@ void add_seen_values(const float* weights, const Block<T>& block, const RowView&
 }
 
 /// All rows through one block of keys.
-template <class T>
+template <bool kExact, class T>
 void add_block(const SdpaTask& task, const Part& part, const Work& work, const Block<T>& block) {
   const SdpaHead& head = task.head;
   const SdpaRows& rows = *task.rows;
-  score_block(work, rows.count, block, head.D);
+  score_block<kExact>(work, rows.count, block, head.D);
   RowView views[kMaxPanel];
   bool sees_any[kMaxPanel];
   bool all_see_all = true;
   for (int r = 0; r < rows.count; ++r) {
     const RowBlock row = {.lane = r, .begin = block.begin, .size = block.size};
     views[r] = view_of_row(head, rows, row);
-    sees_any[r] = weigh_row(head, rows, row, part, views[r], scores_of<T>(work, r));
+    sees_any[r] = weigh_row(head, rows, row, part, views[r], scores_of(head, work, r));
     all_see_all = all_see_all && views[r].all(block.size);
   }
   const bool skip_blocked = !all_see_all && !all_finite(block, head.Dv);
@@ -282,8 +285,9 @@ void run(const SdpaTask& task, const SdpaPiece& piece, const Work& work) {
   const Part part = part_at(task.head, rows.count, piece.part);
   read_queries<T>(task.head, rows, work);
   begin_part(task.head, rows.count, part);
-  for_each_block<T>(task, keys_of(rows, piece.begin, piece.end), work,
-                    [&](const auto& block) { add_block(task, part, work, block); });
+  for_each_block<T>(task, keys_of(rows, piece.begin, piece.end), work, [&](const auto& block) {
+    add_block<kScoredExactly<T>>(task, part, work, block);
+  });
 }
 
 float sum_of_lanes(const float* lanes) {
@@ -365,14 +369,14 @@ void write_weights(const SdpaTask& task, const Work& work) {
     }
   }
   read_queries<T>(head, rows, work);
-  for_each_block<T>(task, seen, work, [&]<class E>(const Block<E>& block) {
-    score_block(work, rows.count, block, head.D);
+  for_each_block<T>(task, seen, work, [&](const auto& block) {
+    score_block<kScoredExactly<T>>(work, rows.count, block, head.D);
     for (int r = 0; r < rows.count; ++r) {
       RowBlock row = {.lane = r, .begin = block.begin, .size = block.size};
       RowView view = view_of_row(head, rows, row);
-      finish_scores(head, rows, row, view, scores_of<E>(work, r));
+      finish_scores(head, rows, row, view, scores_of(head, work, r));
       row.size = least(kBlock, head.S - row.begin);  // the keys past those seen get zeros
-      store_weights(head, rows, row, view, scores_of<E>(work, r), work.panel);
+      store_weights(head, rows, row, view, scores_of(head, work, r), work.panel);
     }
   });
 }

@@ -90,8 +90,8 @@ ATTENTION_INLINE double exact_product(const double* q, const float* key, Index D
   return rest;
 }
 
-/// A query, and the places of its scores: score n is high[n] + low[n]. Of 16-bit keys, low is 0 and
-/// not written.
+/// A query, and the places of its scores: score n is high[n] + low[n]. Without exact products, low
+/// is 0 and not written.
 struct ScoredQuery {
   const float* features;
   const double* wide_features;
@@ -102,34 +102,27 @@ struct ScoredQuery {
 /// The scores of `count` <= kLanes keys; whole vectors are written.
 ///
 /// The naive order of sums cannot be kept where features lie in lanes, and for large scores another
-/// order's rounding errors show in the weights. So the sums of float are made in double and kept in
-/// two floats; for 16-bit keys, whose own rounding is much larger, float will do.
+/// order's rounding errors show in the weights. So the sums of float are exact: made in double, and
+/// kept in two floats. For 16-bit keys, whose own rounding is much larger, float will do.
 ///
 /// One key after the other, as they lie in memory: the processor fetches ahead for one stream that
 /// it foresees, not for kLanes streams side by side, which reach half of the bandwidth.
-template <int kRounds, class T>
+template <bool kExact, int kRounds, class T>
 ATTENTION_INLINE void score_keys(const ScoredQuery& query, Rows<T> keys, Index D, Index count) {
-  Vec products[kLanes];
-  if (count >= kLanes) {
-#pragma GCC unroll 16
+  if constexpr (kExact) {
     for (int n = 0; n < kLanes; ++n) {
-      products[n] = products_of_key<kRounds>(query.features, keys.at(n), D);
+      const double score =
+          n < count ? exact_product<kRounds>(query.wide_features, keys.at(n), D) : 0.0;
+      const auto high = static_cast<float>(score);
+      query.high[n] = high;
+      query.low[n] = static_cast<float>(score - static_cast<double>(high));
     }
   } else {
+    Vec products[kLanes];
     for (int n = 0; n < kLanes; ++n) {
       products[n] = n < count ? products_of_key<kRounds>(query.features, keys.at(n), D) : zero();
     }
-  }
-  store(query.high, sums_of_lanes(products));
-}
-template <int kRounds>
-ATTENTION_INLINE void score_keys(const ScoredQuery& query, Rows<float> keys, Index D, Index count) {
-  for (int n = 0; n < kLanes; ++n) {
-    const double score =
-        n < count ? exact_product<kRounds>(query.wide_features, keys.at(n), D) : 0.0;
-    const auto high = static_cast<float>(score);
-    query.high[n] = high;
-    query.low[n] = static_cast<float>(score - static_cast<double>(high));
+    store(query.high, sums_of_lanes(products));
   }
 }
 

@@ -18,16 +18,11 @@ ATTENTION_INLINE std::uint64_t lanes_below(int lane) {
 
 /// Bit n for the n-th of `count` <= 64 bytes, each 0 or 1.
 ATTENTION_INLINE std::uint64_t bits_of_bytes(const std::uint8_t* bytes, Index stride, Index count) {
-  std::uint64_t bits = 0;
-  Index n = 0;
-  if (stride == 1) {
-    for (; n + 8 <= count; n += 8) {
-      std::uint64_t eight = 0;
-      __builtin_memcpy(&eight, bytes + n, sizeof(eight));
-      bits |= ((eight * 0x0102040810204080U) >> 56) << n;
-    }
+  if (stride == 1 && count == 64) {
+    return bits_of_64_bytes(bytes);
   }
-  for (; n < count; ++n) {
+  std::uint64_t bits = 0;
+  for (Index n = 0; n < count; ++n) {
     bits |= std::uint64_t{bytes[n * stride] != 0} << n;
   }
   return bits;

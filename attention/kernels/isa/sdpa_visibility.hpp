@@ -74,6 +74,8 @@ void apply_boolean_mask(const SdpaHead& head, const SdpaRows& rows, Index block,
   for (Index part = range.begin / 64 * 64; part < range.end; part += 64) {
     const Index keys = least(64, range.end - part);
     std::uint64_t bits[64] = {};
+    std::uint64_t any = 0;
+    std::uint64_t all = ~std::uint64_t{0};
     for (int lane = rows.first; lane < kPanel; ++lane) {
       if (lane > rows.first && rows.mask[lane] == rows.mask[lane - 1]) {
         bits[lane] = bits[lane - 1];
@@ -81,10 +83,18 @@ void apply_boolean_mask(const SdpaHead& head, const SdpaRows& rows, Index block,
       }
       const auto* const row = static_cast<const std::uint8_t*>(rows.mask[lane]);
       bits[lane] = bits_of_bytes(row + (block + part) * head.mask_key, head.mask_key, keys);
+      any |= bits[lane];
+      all &= bits[lane];
     }
-    transpose_bits(bits);
+    // Where the rows agree, as in a mask of documents, the keys' bits are known.
+    const bool same = any == all;
+    if (!same) {
+      transpose_bits(bits);
+    }
     for (Index n = largest(part, range.begin); n < part + keys; ++n) {
-      words[n] &= head.mask_use == MaskUse::keep ? bits[n - part] : ~bits[n - part];
+      const std::uint64_t all_rows = ((any >> (n - part)) & 1U) != 0 ? ~std::uint64_t{0} : 0;
+      const std::uint64_t set = same ? all_rows : bits[n - part];
+      words[n] &= head.mask_use == MaskUse::keep ? set : ~set;
     }
   }
 }

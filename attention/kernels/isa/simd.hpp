@@ -17,6 +17,7 @@
 ///   load_converted, store_converted   kLanes elements of float or of a 16-bit type
 ///   transpose             of kLanes vectors
 ///   sums_of_lanes(x)      lane n: the sum of the lanes of x[n]
+///   bits_of_64_bytes      of bytes that are 0 or 1
 ///   Wide, widened, load_wide   kLanes / 2 doubles, from as many floats or doubles
 #define ATTENTION_INLINE inline __attribute__((always_inline))
 

@@ -15,7 +15,7 @@ inline std::string describe(std::string_view name, const Dims& dims) {
 
 /// A tensor of one element or more has memory.
 template <class View>
-void require_given(const char* function, std::string_view name, const View& view) {
+void require_given(std::string_view function, std::string_view name, const View& view) {
   require(view.data() != nullptr || (view.rank() > 0 && view.element_count() == 0), [&] {
     return Error(function, std::string(name) + " must be given",
                  describe("a null view of shape", view.shape()));
@@ -24,7 +24,7 @@ void require_given(const char* function, std::string_view name, const View& view
 
 /// A tensor that is written: it has memory, and each element a place of its own.
 template <class View>
-void require_writable(const char* function, std::string_view name, const View& view) {
+void require_writable(std::string_view function, std::string_view name, const View& view) {
   require_given(function, name, view);
   require(!view.layout().overlaps_itself(), [&] {
     return Error(function, std::string(name) + " must not overlap itself",

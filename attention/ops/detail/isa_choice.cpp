@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <string>
+#include <string_view>
 
 #include <attention/core/error.hpp>
 #include <attention/ops/detail/isa_choice.hpp>
@@ -16,7 +17,7 @@ const kernels::IsaKernels* find_isa(std::optional<Isa> isa) {
   return found == usable.end() ? nullptr : &*found;
 }
 
-Error unusable(const char* function, std::string_view who, std::string_view found) {
+Error unusable(std::string_view function, std::string_view who, std::string_view found) {
   std::string names;
   for (const kernels::IsaKernels& kernels : kernels::usable_isas()) {
     names += (names.empty() ? "" : ", ") + std::string(name_of(kernels.isa));
@@ -40,7 +41,7 @@ const std::string* variable() {
 
 }  // namespace
 
-const kernels::IsaKernels& choose_isa(const char* function, const Execution& execution) {
+const kernels::IsaKernels& choose_isa(std::string_view function, const Execution& execution) {
   if (execution.isa) {
     const kernels::IsaKernels* const asked = find_isa(execution.isa);
     require(asked != nullptr,

@@ -21,7 +21,7 @@ std::string shapes_of(TensorView<const T> q, TensorView<const T> k, TensorView<c
 }
 
 template <class T>
-void check_shapes(const char* function, TensorView<const T> q, TensorView<const T> k,
+void check_shapes(std::string_view function, TensorView<const T> q, TensorView<const T> k,
                   TensorView<const T> v) {
   const auto found = [&] { return shapes_of(q, k, v); };
   require(q.rank() == 4, function, "query must have the shape (B, H, L, D)", found);
@@ -48,7 +48,7 @@ struct ListRule {
   std::array<DType, 2> dtypes;
 };
 
-void check_list(const char* function, const AnyView& list, const ListRule& rule) {
+void check_list(std::string_view function, const AnyView& list, const ListRule& rule) {
   if (list.is_null()) {
     return;
   }
@@ -67,7 +67,7 @@ void check_list(const char* function, const AnyView& list, const ListRule& rule)
   });
 }
 
-void check_key_lengths(const char* function, const AnyView& lengths, std::int64_t B,
+void check_key_lengths(std::string_view function, const AnyView& lengths, std::int64_t B,
                        std::int64_t S) {
   check_list(
       function, lengths,
@@ -82,7 +82,7 @@ void check_key_lengths(const char* function, const AnyView& lengths, std::int64_
 }
 
 /// The bound of one side of the window; one beyond every position is none.
-std::int64_t checked_window(const char* function, const char* side, std::int64_t bound) {
+std::int64_t checked_window(std::string_view function, const char* side, std::int64_t bound) {
   require(bound >= -1, [&] {
     return Error(function, std::string("window.") + side + " must be -1 (unbounded) or more",
                  std::to_string(bound));
@@ -91,7 +91,7 @@ std::int64_t checked_window(const char* function, const char* side, std::int64_t
 }
 
 template <class T>
-void set_positions(const char* function, SdpaProblem<T>& problem, const SdpaOptions& options) {
+void set_positions(std::string_view function, SdpaProblem<T>& problem, const SdpaOptions& options) {
   ScoreRules& rules = problem.rules;
   rules.causal = options.causal;
   rules.window_left = checked_window(function, "left", options.window.left);
@@ -111,7 +111,7 @@ void set_positions(const char* function, SdpaProblem<T>& problem, const SdpaOpti
       [&] { return "L = " + std::to_string(problem.L) + ", S = " + std::to_string(problem.S); });
 }
 
-void set_mask(const char* function, ScoreRules& rules, const Mask& mask, const Shape& scores) {
+void set_mask(std::string_view function, ScoreRules& rules, const Mask& mask, const Shape& scores) {
   rules.mask_kind = mask.kind();
   if (mask.kind() == MaskKind::none) {
     return;
@@ -152,8 +152,9 @@ NamedPlacement placed(std::string_view name, const AnyView& view) {
 }  // namespace
 
 template <class T>
-SdpaProblem<T> checked_problem(const char* function, TensorView<const T> q, TensorView<const T> k,
-                               TensorView<const T> v, const SdpaOptions& options) {
+SdpaProblem<T> checked_problem(std::string_view function, TensorView<const T> q,
+                               TensorView<const T> k, TensorView<const T> v,
+                               const SdpaOptions& options) {
   check_shapes(function, q, k, v);
   SdpaProblem<T> problem;
   problem.B = q.size(0);
@@ -189,7 +190,7 @@ SdpaProblem<T> checked_problem(const char* function, TensorView<const T> q, Tens
 }
 
 template <class T>
-void set_checked_outputs(const char* function, SdpaProblem<T>& problem,
+void set_checked_outputs(std::string_view function, SdpaProblem<T>& problem,
                          const SdpaOutputs<T>& outputs) {
   const auto check_shape = [&](std::string_view name, const auto& view, const Shape& expected) {
     require(view.shape() == expected, [&] {
@@ -199,11 +200,15 @@ void set_checked_outputs(const char* function, SdpaProblem<T>& problem,
     require_writable(function, name, view);
   };
   check_shape("out", outputs.out, {problem.B, problem.H, problem.L, problem.Dv});
-  std::array<NamedPlacement, 3> written = {placed("out", outputs.out)};
+  std::array<NamedPlacement, 4> written = {placed("out", outputs.out)};
   std::size_t count = 1;
   if (!outputs.lse.is_null()) {
     check_shape("lse", outputs.lse, {problem.B, problem.H, problem.L});
     written[count++] = placed("lse", outputs.lse);
+  }
+  if (!outputs.maximum.is_null()) {
+    check_shape("maximum", outputs.maximum, {problem.B, problem.H, problem.L});
+    written[count++] = placed("maximum", outputs.maximum);
   }
   if (!outputs.weights.is_null()) {
     check_shape("weights", outputs.weights, {problem.B, problem.H, problem.L, problem.S});
@@ -230,25 +235,28 @@ void set_checked_outputs(const char* function, SdpaProblem<T>& problem,
   }
   problem.out = outputs.out;
   problem.lse = outputs.lse;
+  problem.maximum = outputs.maximum;
   problem.weights = outputs.weights;
 }
 
-template SdpaProblem<float> checked_problem(const char*, TensorView<const float>,
+template SdpaProblem<float> checked_problem(std::string_view, TensorView<const float>,
                                             TensorView<const float>, TensorView<const float>,
                                             const SdpaOptions&);
-template SdpaProblem<double> checked_problem(const char*, TensorView<const double>,
+template SdpaProblem<double> checked_problem(std::string_view, TensorView<const double>,
                                              TensorView<const double>, TensorView<const double>,
                                              const SdpaOptions&);
-template SdpaProblem<float16> checked_problem(const char*, TensorView<const float16>,
+template SdpaProblem<float16> checked_problem(std::string_view, TensorView<const float16>,
                                               TensorView<const float16>, TensorView<const float16>,
                                               const SdpaOptions&);
-template SdpaProblem<bfloat16> checked_problem(const char*, TensorView<const bfloat16>,
+template SdpaProblem<bfloat16> checked_problem(std::string_view, TensorView<const bfloat16>,
                                                TensorView<const bfloat16>,
                                                TensorView<const bfloat16>, const SdpaOptions&);
-template void set_checked_outputs(const char*, SdpaProblem<float>&, const SdpaOutputs<float>&);
-template void set_checked_outputs(const char*, SdpaProblem<double>&, const SdpaOutputs<double>&);
-template void set_checked_outputs(const char*, SdpaProblem<float16>&, const SdpaOutputs<float16>&);
-template void set_checked_outputs(const char*, SdpaProblem<bfloat16>&,
+template void set_checked_outputs(std::string_view, SdpaProblem<float>&, const SdpaOutputs<float>&);
+template void set_checked_outputs(std::string_view, SdpaProblem<double>&,
+                                  const SdpaOutputs<double>&);
+template void set_checked_outputs(std::string_view, SdpaProblem<float16>&,
+                                  const SdpaOutputs<float16>&);
+template void set_checked_outputs(std::string_view, SdpaProblem<bfloat16>&,
                                   const SdpaOutputs<bfloat16>&);
 
 }  // namespace attention::detail

@@ -4,6 +4,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include <attention/core/error.hpp>
 #include <attention/core/execution.hpp>
@@ -28,7 +29,7 @@ inline std::size_t workspace_size(std::size_t scratch, const Execution& executio
   return scratch == 0 ? 0 : padded_scratch(scratch) * threads + kScratchAlignment - 1;
 }
 
-inline void require_workspace(const char* function, std::span<const std::byte> workspace,
+inline void require_workspace(std::string_view function, std::span<const std::byte> workspace,
                               std::size_t needed) {
   require(workspace.size() >= needed, function,
           "workspace must be as large as the workspace_size function says", [&] {
@@ -72,7 +73,7 @@ class OwnedWorkspace {
 /// The first entry of the list for `automatic`, else the one asked for. Throws Error when the list
 /// lacks it.
 template <class Entry>
-const Entry& choose_path(const char* function, std::span<const Entry> paths,
+const Entry& choose_path(std::string_view function, std::span<const Entry> paths,
                          const Execution& execution, DType dtype) {
   for (const Entry& entry : paths) {
     if (execution.path == Path::automatic || execution.path == entry.path) {

@@ -160,5 +160,15 @@ ATTENTION_INLINE Wide fma(Wide a, Wide b, Wide c) {
   return _mm256_fmadd_pd(a, b, c);
 }
 
+/// Bit n for the n-th of 64 bytes, each 0 or 1.
+ATTENTION_INLINE std::uint64_t bits_of_64_bytes(const std::uint8_t* p) {
+  const __m256i low = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  const __m256i high = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 32));
+  const auto low_bits = static_cast<std::uint32_t>(_mm256_movemask_epi8(_mm256_slli_epi16(low, 7)));
+  const auto high_bits =
+      static_cast<std::uint32_t>(_mm256_movemask_epi8(_mm256_slli_epi16(high, 7)));
+  return std::uint64_t{high_bits} << 32 | low_bits;
+}
+
 }  // namespace
 }  // namespace attention::kernels::ATTENTION_KERNEL_ISA

@@ -163,5 +163,11 @@ ATTENTION_INLINE Wide fma(Wide a, Wide b, Wide c) {
   return _mm512_fmadd_pd(a, b, c);
 }
 
+/// Bit n for the n-th of 64 bytes, each 0 or 1.
+ATTENTION_INLINE std::uint64_t bits_of_64_bytes(const std::uint8_t* p) {
+  const __m512i bytes = _mm512_loadu_si512(p);
+  return _mm512_test_epi8_mask(bytes, bytes);
+}
+
 }  // namespace
 }  // namespace attention::kernels::ATTENTION_KERNEL_ISA
