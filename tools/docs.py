@@ -20,7 +20,9 @@ import docs_values
 from cogapp import Cog
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-DOCUMENTS = ["README.md", "tutorials/00_setup/README.md", "tutorials/01_basic_attention/README.md"]
+DOCUMENTS = [
+    "README.md", "tutorials/00_setup/README.md", "tutorials/01_basic_attention/README.md", "attention/kernels/README.md"
+]
 
 MARK = re.compile(r"<!-- = (.*?) -->(.*?)<!-- end -->", re.S)
 

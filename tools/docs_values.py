@@ -1,10 +1,12 @@
-"""What the documents' cog blocks and numbers can name. Everything is computed by the built programs, on the reference path.
+"""What the documents' cog blocks and numbers can name. Everything is computed by the built programs, on the reference path, but for
+the few lines of arithmetic at the end.
 
 Functions that print a block return its text; cog blocks write `cog.outl(...)`.
 """
 
 import functools
 import json
+import math
 import os
 import pathlib
 import re
@@ -178,3 +180,47 @@ def terminal_on_own_tokens(*arguments):
         command = [build / "cli" / "attention", *arguments]
         printed = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True, env=_plain()).stdout
     return f"```console\n$ attention {' '.join(arguments)}\n{printed.rstrip()}\n```"
+
+
+# Of attention/kernels/README.md: three blocks of keys, each key an exponent of 2 and a value.
+EXAMPLE = [[(1, 8), (2, 4)], [(4, 1), (3, 2)], [(2, 6), (4, 5)]]
+
+
+def plain_softmax(blocks):
+    """The output without blocks and without a maximum."""
+    keys = [key for block in blocks for key in block]
+    return sum(2.0**x * v for x, v in keys) / sum(2.0**x for x, _ in keys)
+
+
+def online_softmax(blocks):
+    """For each block the factor, the weights and the state (maximum, sum, out) after it."""
+    states = []
+    maximum, total, out = -math.inf, 0.0, 0.0
+    for block in blocks:
+        new = max([maximum, *(x for x, _ in block)])
+        factor = 2.0 ** (maximum - new)
+        weights = [2.0 ** (x - new) for x, _ in block]
+        total = total * factor + sum(weights)
+        out = out * factor + sum(w * v for w, (_, v) in zip(weights, block))
+        maximum = new
+        states.append({"block": block, "factor": factor, "weights": weights, "state": (maximum, total, out)})
+    return states
+
+
+def online_softmax_table(blocks):
+    """A line for each block, as a table."""
+    lines = ["| block | x | v | m | f | weights | l | o |", "|---|---|---|---|---|---|---|---|"]
+    for number, each in enumerate(online_softmax(blocks), 1):
+        cells = [", ".join(f"{x:g}" for x, _ in each["block"]), ", ".join(f"{v:g}" for _, v in each["block"])]
+        maximum, total, out = each["state"]
+        weights = ", ".join(f"{w:g}" for w in each["weights"])
+        lines.append(f"| {number} | {cells[0]} | {cells[1]} | {maximum:g} | {each['factor']:g} | {weights} | {total:g} | {out:g} |")
+    return "\n".join(lines)
+
+
+def scratch_bytes(lanes, panels, D, Dv, block=128):
+    """Of one task of sdpa_forward on float, without a mask and weights; see lay_out in kernels/isa/sdpa_forward.cpp."""
+    panel = 4 * lanes
+    pieces = [4 * D * panel, 4 * Dv * panel, 4 * panel, 4 * panel] * panels
+    pieces += [4 * block * panel, 4 * block * Dv, 8 * block, 4 * panel, 4 * panel]
+    return sum((size + 63) // 64 * 64 for size in pieces)
