@@ -21,7 +21,8 @@ from cogapp import Cog
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 DOCUMENTS = [
-    "README.md", "tutorials/00_setup/README.md", "tutorials/01_basic_attention/README.md", "attention/kernels/README.md"
+    "README.md", "tutorials/00_setup/README.md", "tutorials/01_basic_attention/README.md", "attention/kernels/README.md",
+    "docs/performance.md"
 ]
 
 MARK = re.compile(r"<!-- = (.*?) -->(.*?)<!-- end -->", re.S)
