@@ -36,33 +36,43 @@ T* element_at(const TensorView<T>& view, std::int64_t b, std::int64_t h, std::in
   return view.is_null() ? nullptr : view.data() + b * strides[0] + h * strides[1] + i * strides[2];
 }
 
-/// The rows of a view for the heads that share keys; null for a null view.
+/// Walks over the rows of a view: the heads that share keys, query by query. Stays null for a null
+/// view.
 template <class T>
-class HeadGroup {
+class RowCursor {
  public:
-  HeadGroup(T* first, std::int64_t head_stride, std::int64_t query_stride)
-      : first_(first), head_stride_(head_stride), query_stride_(query_stride) {}
-  HeadGroup(const TensorView<T>& view, std::int64_t b, std::int64_t h)
-      : HeadGroup(element_at(view, b, h, 0), view.is_null() ? 0 : view.strides()[1],
-                  view.is_null() ? 0 : view.strides()[2]) {}
-  T* at(std::int64_t head, std::int64_t i) const {
-    return first_ == nullptr ? nullptr : first_ + head * head_stride_ + i * query_stride_;
+  RowCursor(T* first, std::int64_t head_stride, std::int64_t query_stride, const RowRange& range,
+            std::int64_t group)
+      : row_(first == nullptr
+                 ? nullptr
+                 : first + range.begin % group * head_stride + range.begin / group * query_stride),
+        to_next_head_(head_stride),
+        to_next_query_(query_stride - (group - 1) * head_stride) {}
+  RowCursor(const TensorView<T>& view, const RowRange& range, std::int64_t group)
+      : RowCursor(element_at(view, range.b, range.h_kv * group, 0),
+                  view.is_null() ? 0 : view.strides()[1], view.is_null() ? 0 : view.strides()[2],
+                  range, group) {}
+  T* row() const { return row_; }
+  void advance(bool to_query) {
+    row_ = row_ == nullptr ? nullptr : row_ + (to_query ? to_next_query_ : to_next_head_);
   }
 
  private:
-  T* first_;
-  std::int64_t head_stride_;
-  std::int64_t query_stride_;
+  T* row_;
+  std::int64_t to_next_head_;
+  std::int64_t to_next_query_;
 };
 
-HeadGroup<const std::byte> mask_of_group(const ScoreRules& rules, std::int64_t b, std::int64_t h) {
+RowCursor<const std::byte> mask_cursor(const ScoreRules& rules, const RowRange& range,
+                                       std::int64_t group) {
   if (rules.mask_kind == MaskKind::none) {
-    return {nullptr, 0, 0};
+    return {nullptr, 0, 0, range, group};
   }
   const Strides& strides = rules.mask.strides();
   const auto bytes = static_cast<std::int64_t>(size_of(rules.mask.dtype()));
   const auto* const data = static_cast<const std::byte*>(rules.mask.data());
-  return {data + (b * strides[0] + h * strides[1]) * bytes, strides[1] * bytes, strides[2] * bytes};
+  const std::int64_t first = range.b * strides[0] + range.h_kv * group * strides[1];
+  return {data + first * bytes, strides[1] * bytes, strides[2] * bytes, range, group};
 }
 
 /// Which keys the rows of a batch entry see: those from position - back to position + ahead, of the
@@ -122,33 +132,40 @@ void fill_rows(const SdpaProblem<T>& p, const RowRange& range, SdpaRows& rows) n
   const std::int64_t first_head = range.h_kv * group;
   rows.first = range.first_lane;
   rows.count = range.count;
-  const HeadGroup q(p.q, range.b, first_head);
-  const HeadGroup out(p.out, range.b, first_head);
-  const HeadGroup lse(p.lse, range.b, first_head);
-  const HeadGroup maximum(p.maximum, range.b, first_head);
-  const HeadGroup weights(p.weights, range.b, first_head);
-  const HeadGroup<const std::byte> mask = mask_of_group(rules, range.b, first_head);
+  RowCursor q(p.q, range, group);
+  RowCursor out(p.out, range, group);
+  RowCursor lse(p.lse, range, group);
+  RowCursor maximum(p.maximum, range, group);
+  RowCursor weights(p.weights, range, group);
+  RowCursor mask = mask_cursor(rules, range, group);
   const KeyBounds bounds(p, range.b);
-  std::int64_t i = range.begin / group;
+  std::int64_t position = range.begin / group + bounds.offset;
   std::int64_t head = range.begin % group;  // in the group
   for (int lane = rows.first; lane < range.end_lane; ++lane) {
-    const std::int64_t position = i + bounds.offset;
-    rows.q[lane] = q.at(head, i);
-    rows.out[lane] = out.at(head, i);
-    rows.lse[lane] = lse.at(head, i);
-    rows.maximum[lane] = maximum.at(head, i);
-    rows.weights[lane] = weights.at(head, i);
-    rows.mask[lane] = mask.at(head, i);
+    rows.q[lane] = q.row();
+    rows.out[lane] = out.row();
+    rows.lse[lane] = lse.row();
+    rows.maximum[lane] = maximum.row();
+    rows.weights[lane] = weights.row();
+    rows.mask[lane] = mask.row();
     rows.position[lane] = static_cast<float>(position);
     rows.slope[lane] = of_head(rules.alibi_slopes, first_head + head, 0.0F);
     rows.sink[lane] =
         of_head(rules.sinks, first_head + head, -std::numeric_limits<float>::infinity());
     rows.key_begin[lane] = std::clamp<std::int64_t>(position - bounds.back, 0, p.S);
     rows.key_end[lane] = std::clamp<std::int64_t>(position + bounds.ahead + 1, 0, bounds.length);
-    if (lane + 1 < rows.first + rows.count && ++head == group) {  // past the last row: copies of it
-      head = 0;
-      ++i;
+    if (lane + 1 >= rows.first + rows.count) {
+      continue;  // past the last row: copies of it
     }
+    const bool to_query = ++head == group;
+    head = to_query ? 0 : head;
+    position += to_query ? 1 : 0;
+    q.advance(to_query);
+    out.advance(to_query);
+    lse.advance(to_query);
+    maximum.advance(to_query);
+    weights.advance(to_query);
+    mask.advance(to_query);
   }
 }
 

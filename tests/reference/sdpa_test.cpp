@@ -56,6 +56,7 @@ class Small {
                                  .v = v_,
                                  .out = out_,
                                  .lse = lse_,
+                                 .maximum = {},
                                  .weights = weights_,
                                  .rules = rules};
     reference::sdpa<Real, T>(problem);
@@ -317,6 +318,7 @@ TEST(ReferenceSdpa, BatchesHeadsAndDimensions) {
                               .v = v,
                               .out = out,
                               .lse = {},
+                              .maximum = {},
                               .weights = {},
                               .rules = {}};
   problem.rules.scale = 0.5;
@@ -389,6 +391,7 @@ TEST(ReferenceSdpa, OneRowAlone) {
                                     .v = v,
                                     .out = out,
                                     .lse = lse,
+                                    .maximum = {},
                                     .weights = {},
                                     .rules = {}};
   std::vector<reference::VisibleKey<double>> scratch(2);

@@ -102,6 +102,7 @@ Results reference_results(const DenseProblem& p) {
                          .v = v,
                          .out = out,
                          .lse = lse,
+                         .maximum = {},
                          .weights = weights,
                          .rules = {}};
   ScoreRules& rules = problem.rules;
