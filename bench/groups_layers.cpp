@@ -1,0 +1,90 @@
+// What surrounds attention: linear maps, and the module with its projections.
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include <attention/core/random.hpp>
+#include <attention/nn/multi_head_attention.hpp>
+
+#include "bench/drawn.hpp"
+#include "bench/groups.hpp"
+#include "bench/linear_call.hpp"
+
+namespace attention::bench {
+namespace {
+
+Case linear_case(const LinearShape& shape, const Settings& settings) {
+  return {.group = "linear",
+          .label = std::to_string(shape.rows) + " rows, " + std::to_string(shape.inputs) + " to " +
+                   std::to_string(shape.outputs),
+          .facts = {.threads = shape.threads},
+          .measure = Measure::share_of_peak,
+          .prepare = [=] {
+            return sampler_of(Rated{
+                .call = linear_call(shape),
+                .work = operations_of(shape),
+                .limit = peak_of(multiply_add_loops().back(), shape.threads, settings.limit_time),
+                .time = settings.time});
+          }};
+}
+
+constexpr std::int64_t kBatch = 4;
+constexpr std::int64_t kLength = 512;
+constexpr std::int64_t kFeatures = 768;
+constexpr std::int64_t kHeads = 12;
+
+/// Self-attention with its four projections.
+std::function<void()> mha_call(int threads) {
+  random::Generator generator(3);
+  const auto module = std::make_shared<const nn::MultiHeadAttention>(kFeatures, kHeads, generator);
+  const auto x = std::make_shared<const Tensor<float>>(drawn({kBatch, kLength, kFeatures}, 1));
+  return [=] {
+    module->forward(*x, *x, *x, {.need_weights = false, .execution = {.threads = threads}});
+  };
+}
+
+}  // namespace
+
+std::vector<Case> linear_cases(const Settings& settings) {
+  std::vector<LinearShape> shapes = {{.rows = 512, .inputs = 512, .outputs = 512},
+                                     {.rows = 1024, .inputs = 1024, .outputs = 1024},
+                                     {.rows = 2048, .inputs = 2048, .outputs = 2048},
+                                     {.rows = 64, .inputs = 768, .outputs = 3072},
+                                     {.rows = 512, .inputs = 768, .outputs = 3072},
+                                     {.rows = 2048, .inputs = 768, .outputs = 3072}};
+  if (settings.quick) {
+    shapes = {shapes.front(), shapes[3]};
+  }
+  std::vector<Case> cases;
+  for (LinearShape& shape : shapes) {
+    for (const int threads : thread_counts()) {
+      shape.threads = threads;
+      cases.push_back(linear_case(shape, settings));
+    }
+  }
+  return cases;
+}
+
+std::vector<Case> mha_cases(const Settings& settings) {
+  constexpr double kProjections = 8.0 * kBatch * kLength * kFeatures * kFeatures;
+  constexpr double kAttention = 4.0 * kBatch * kLength * kLength * kFeatures;
+  std::vector<Case> cases;
+  for (const int threads : thread_counts()) {
+    cases.push_back({.group = "mha",
+                     .label = "E 768, H 12, L 512",
+                     .facts = {.threads = threads, .L = kLength, .S = kLength},
+                     .measure = Measure::share_of_peak,
+                     .bar = 0.86,
+                     .prepare = [=] {
+                       return sampler_of(Rated{.call = mha_call(threads),
+                                               .work = kProjections + kAttention,
+                                               .limit = peak_of(multiply_add_loops().back(),
+                                                                threads, settings.limit_time),
+                                               .time = settings.time});
+                     }});
+  }
+  return cases;
+}
+
+}  // namespace attention::bench

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+namespace attention::bench {
+
+/// One problem of linear, without a bias.
+struct LinearShape {
+  std::int64_t rows = 0;
+  std::int64_t inputs = 0;
+  std::int64_t outputs = 0;
+  int threads = 1;
+};
+
+/// A call of linear_into with its tensors, which live as long as the call.
+std::function<void()> linear_call(const LinearShape& shape);
+
+/// 2 x rows x inputs x outputs.
+double operations_of(const LinearShape& shape);
+
+}  // namespace attention::bench
