@@ -33,6 +33,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--only", action="append", metavar="NAME", help="only this contender; may be given several times"
     )
+    parser.add_argument(
+        "--no-layers", dest="layers", action="store_false", help="leave out linear and MultiheadAttention"
+    )
     parser.add_argument("--no-memory", action="store_true", help="do not measure the peak memory")
     parsed = parser.parse_args()
     if parsed.threads < 1 or parsed.rounds < 1 or parsed.seconds <= 0:
@@ -66,6 +69,7 @@ def main() -> None:
     args = arguments()
     notes = machine.settle_environment(args.threads)
     # Only now: NumPy and the peers read the environment when they are imported.
+    import layers
     import measure
     import peak_memory
     import problems
@@ -85,6 +89,11 @@ def main() -> None:
         outcomes.append(measure.timed_problem(problem, contenders, args.rounds, args.seconds))
         print(report.table(outcomes[-1]) + "\n", flush=True)
     print(report.LEGEND)
+    print("\n" + report.standings(outcomes))
+    layer_results = []
+    if args.layers:
+        layer_results = layers.timed(args.threads, args.rounds, args.seconds)
+        print("\n" + layers.table(layer_results))
 
     growths, longest = {}, max(problem.L for problem in shapes)
     if not args.no_memory:
@@ -99,6 +108,7 @@ def main() -> None:
             "cpu": cpu, "flags": flags, "threads": args.threads, "commit": machine.commit(), "peak": peak,
             "notes": notes, "versions": {each.name: each.version for each in contenders},
             "problems": [report.data_of(outcome) for outcome in outcomes],
+            "layers": layer_results,
             "memory_mib": {"L": longest, "growth": growths},
         }
         args.json.write_text(json.dumps(data, indent=2) + "\n")

@@ -7,6 +7,7 @@ from measure import Outcome, Timing
 from problems import Problem
 
 MARK = "*"
+POINT = 0.01
 LEGEND = """ms: median over the rounds    % peak: of float32 multiply-add    GB/s: of keys and values
 ratio: time over that of attention_cpp, within a round    CPUs: busy ones, those that only wait included
 error: the largest against float64    *: materialises the weights"""
@@ -60,6 +61,46 @@ def row(outcome: Outcome, timing: Timing) -> str:
     )
 
 
+def standing(outcome: Outcome) -> dict | None:
+    """The best peer of a problem, how many times as long it takes, and whether this library is ahead."""
+    ratios = {
+        timing.contender.name: outcome.ratio(timing)
+        for timing in outcome.timings
+        if timing.contender.name != "attention_cpp"
+    }
+    ratios = {name: ratio for name, ratio in ratios.items() if ratio is not None}
+    if not ratios:
+        return None
+    best = min(ratios, key=lambda name: ratios[name])
+    return {"best_peer": best, "ratio": ratios[best], "verdict": verdict(ratios[best])}
+
+
+def verdict(ratio: float) -> str:
+    """In words, as of the bars of attention_bench: within one point of the peer is no lead."""
+    if abs(ratio - 1) <= POINT:
+        return "level"
+    return "ahead" if ratio > 1 else "behind"
+
+
+def standings(outcomes: list[Outcome]) -> str:
+    """For each problem, the best peer and whether this library is ahead of it; then the verdict."""
+    width = max(len(outcome.problem.label) for outcome in outcomes)
+    lines = ["against the best peer of each problem; ratio: its time over that of attention_cpp"]
+    found = [(outcome.problem.label, standing(outcome)) for outcome in outcomes]
+    for label, where in found:
+        if where is None:
+            lines.append(f"  {label:{width}}  no peer")
+        else:
+            lines.append(f"  {label:{width}}  {where['best_peer']:17}{where['ratio']:6.2f}  {where['verdict']}")
+    compared = [where for _, where in found if where]
+    ahead = sum(where["verdict"] == "ahead" for where in compared)
+    if compared and ahead == len(compared):
+        lines.append("ahead everywhere")
+    elif compared:
+        lines.append(f"ahead in {ahead} of {len(compared)}")
+    return "\n".join(lines)
+
+
 def memory_table(
     growths: dict[str, dict[str, float | None]], contenders: list[Contender], length: int
 ) -> str:
@@ -84,6 +125,7 @@ def data_of(outcome: Outcome) -> dict:
         },
         "peak_gflops": outcome.peak,
         "left_out": outcome.left_out,
+        "standing": standing(outcome),
         "contenders": {timing.contender.name: timing_data(outcome, timing) for timing in outcome.timings},
     }
 

@@ -1,0 +1,139 @@
+"""Times what surrounds attention beside PyTorch: linear, and MultiheadAttention with its projections.
+
+linear of this library is timed by the program bench_linear, one process a measurement, since it is not in
+the Python package; PyTorch's is oneDNN's or MKL's matrix product, whichever its build has chosen.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+import subprocess
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+import machine
+
+LINEAR_PROGRAM = machine.REPOSITORY / "build/release/bench/bench_linear"
+# Rows, inputs, outputs.
+LINEAR_SHAPES = [
+    (512, 512, 512), (1024, 1024, 1024), (2048, 2048, 2048), (64, 768, 3072), (512, 768, 3072), (2048, 768, 3072)
+]
+LINEAR_BAR = 0.95
+MHA_BAR = 1.0
+POINT = 0.01
+# B, L, E, H.
+MHA_SHAPE = (4, 512, 768, 12)
+TOLERANCE = 1e-4
+REST_SECONDS = 0.02
+
+Seconds = Callable[[], float]
+
+
+def timed(threads: int, rounds: int, seconds: float) -> list[dict]:
+    """All layers for which there is a peer; empty without PyTorch."""
+    try:
+        import torch
+    except ImportError:
+        return []
+    torch.set_num_threads(threads)
+    results = []
+    with torch.inference_mode():
+        if LINEAR_PROGRAM.exists():
+            results += [timed_linear(shape, threads, rounds, seconds) for shape in LINEAR_SHAPES]
+        mha = timed_mha(threads, rounds, seconds)
+    return results + ([mha] if mha else [])
+
+
+def timed_linear(shape: tuple[int, int, int], threads: int, rounds: int, seconds: float) -> dict:
+    """One linear map without a bias."""
+    import torch
+
+    rows, inputs, outputs = shape
+    x, weight = torch.randn(rows, inputs), torch.randn(outputs, inputs)
+    command = [LINEAR_PROGRAM, *map(str, (*shape, threads, seconds))]
+
+    def ours() -> float:
+        return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+    peer = seconds_of(lambda: torch.nn.functional.linear(x, weight), seconds)
+    return compared(f"linear, {rows} rows, {inputs} to {outputs}", ours, peer, rounds, LINEAR_BAR)
+
+
+def timed_mha(threads: int, rounds: int, seconds: float) -> dict | None:
+    """Self-attention with all projections, without weights: PyTorch takes its fast path."""
+    import torch
+
+    try:
+        import attention_cpp
+    except ImportError:
+        return None
+    attention_cpp.set_num_threads(threads)
+    B, L, E, H = MHA_SHAPE
+    module = torch.nn.MultiheadAttention(E, H, batch_first=True).eval()
+    twin = attention_cpp.MultiheadAttention.from_torch(module)
+    tensor = torch.randn(B, L, E)
+    array = tensor.numpy()
+    expected = module(tensor, tensor, tensor, need_weights=False)[0].numpy()
+    error = np.max(np.abs(twin(array, array, array, need_weights=False)[0] - expected))
+    label = f"MultiheadAttention, E {E}, H {H}, L {L}, B {B}"
+    if error > TOLERANCE:
+        return {"label": label, "verdict": f"wrong: it is off by {error:.2g}"}
+    ours = seconds_of(lambda: twin(array, array, array, need_weights=False), seconds)
+    peer = seconds_of(lambda: module(tensor, tensor, tensor, need_weights=False), seconds)
+    return compared(label, ours, peer, rounds, MHA_BAR)
+
+
+def seconds_of(call: Callable, least: float) -> Seconds:
+    """A measurement: mean seconds of as many calls as take this long, after one that is not timed."""
+
+    def measurement() -> float:
+        call()
+        start = time.perf_counter()
+        call()
+        calls = max(1, math.ceil(least / (time.perf_counter() - start)))
+        start = time.perf_counter()
+        for _ in range(calls):
+            call()
+        return (time.perf_counter() - start) / calls
+
+    return measurement
+
+
+def compared(label: str, ours: Seconds, peer: Seconds, rounds: int, bar: float) -> dict:
+    """Both in turn; the ratio is PyTorch's time over ours, the median over the rounds."""
+    found = []
+    for number in range(rounds):
+        pair = {}
+        for name, measurement in [("ours", ours), ("torch", peer)][:: 1 if number % 2 == 0 else -1]:
+            time.sleep(REST_SECONDS)
+            pair[name] = measurement()
+        found.append(pair)
+    ratio = statistics.median(pair["torch"] / pair["ours"] for pair in found)
+    return {
+        "label": label,
+        "ours_ms": statistics.median(pair["ours"] for pair in found) * 1e3,
+        "torch_ms": statistics.median(pair["torch"] for pair in found) * 1e3,
+        "ratio": ratio,
+        "bar": bar,
+        "verdict": "at the bar" if abs(ratio - bar) <= POINT else "met" if ratio > bar else "missed",
+        "rounds": found,
+    }
+
+
+def table(results: list[dict]) -> str:
+    """One line for each layer."""
+    if not results:
+        return "layers: PyTorch is not installed, so that there is nothing to compare them with"
+    lines = ["layers beside torch; ratio: its time over ours", f"  {'':44}{'ms':>9}{'torch':>9}{'ratio':>8}{'bar':>9}"]
+    for result in results:
+        if "ratio" not in result:
+            lines.append(f"  {result['label']:44}{result['verdict']}")
+            continue
+        lines.append(
+            f"  {result['label']:44}{result['ours_ms']:9.3g}{result['torch_ms']:9.3g}{result['ratio']:8.2f}"
+            f"{'>= ' + format(result['bar'], '.2f'):>9}  {result['verdict']}"
+        )
+    return "\n".join(lines)
