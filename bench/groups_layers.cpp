@@ -44,6 +44,23 @@ std::function<void()> mha_call(int threads) {
   };
 }
 
+Case mha_case(int threads, const Settings& settings) {
+  constexpr double kProjections = 8.0 * kBatch * kLength * kFeatures * kFeatures;
+  constexpr double kAttention = 4.0 * kBatch * kLength * kLength * kFeatures;
+  return {.group = "mha",
+          .label = "E 768, H 12, L 512",
+          .facts = {.threads = threads, .L = kLength, .S = kLength},
+          .measure = Measure::share_of_peak,
+          .bar = 0.86,
+          .prepare = [=] {
+            return sampler_of(
+                Rated{.call = mha_call(threads),
+                      .work = kProjections + kAttention,
+                      .limit = peak_of(multiply_add_loops().back(), threads, settings.limit_time),
+                      .time = settings.time});
+          }};
+}
+
 }  // namespace
 
 std::vector<Case> linear_cases(const Settings& settings) {
@@ -67,22 +84,9 @@ std::vector<Case> linear_cases(const Settings& settings) {
 }
 
 std::vector<Case> mha_cases(const Settings& settings) {
-  constexpr double kProjections = 8.0 * kBatch * kLength * kFeatures * kFeatures;
-  constexpr double kAttention = 4.0 * kBatch * kLength * kLength * kFeatures;
   std::vector<Case> cases;
   for (const int threads : thread_counts()) {
-    cases.push_back({.group = "mha",
-                     .label = "E 768, H 12, L 512",
-                     .facts = {.threads = threads, .L = kLength, .S = kLength},
-                     .measure = Measure::share_of_peak,
-                     .bar = 0.86,
-                     .prepare = [=] {
-                       return sampler_of(Rated{.call = mha_call(threads),
-                                               .work = kProjections + kAttention,
-                                               .limit = peak_of(multiply_add_loops().back(),
-                                                                threads, settings.limit_time),
-                                               .time = settings.time});
-                     }});
+    cases.push_back(mha_case(threads, settings));
   }
   return cases;
 }

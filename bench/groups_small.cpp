@@ -70,7 +70,7 @@ Case memory_case(const SdpaShape& shape, bool with_growth) {
           .once = true,
           .prepare = [=]() -> Sampler {
             return [=] {
-              double bytes = static_cast<double>(workspace_of(shape));
+              auto bytes = static_cast<double>(workspace_of(shape));
               if (with_growth) {
                 // The small call starts the threads and loads the code.
                 sdpa_call({.H = 1, .Hkv = 1, .L = 128, .threads = shape.threads}).call();

@@ -106,7 +106,8 @@ void print_line(std::ostream& out, const Line& line) {
       << right(rate_text(what.measure, median.ours), 16)
       << right(rate_text(what.measure, median.limit), 16)
       << right(value_text(what.measure, median.value), 11) << right(bar_text(what), 13) << "  "
-      << name_of(line.result.verdict) << std::endl;
+      << name_of(line.result.verdict) << "\n"
+      << std::flush;
 }
 
 void print_summary(std::ostream& out, const std::vector<Line>& lines) {

@@ -67,6 +67,8 @@ def available(threads: int, only: list[str] | None) -> list[Contender]:
 def main() -> None:
     """Runs the comparison."""
     args = arguments()
+    if args.json:
+        args.json.parent.mkdir(parents=True, exist_ok=True)
     notes = machine.settle_environment(args.threads)
     # Only now: NumPy and the peers read the environment when they are imported.
     import layers
