@@ -36,29 +36,37 @@ constexpr std::int64_t kHeads = 12;
 
 /// Self-attention with its four projections.
 std::function<void()> mha_call(int threads) {
+  struct Problem {
+    nn::MultiHeadAttention module;
+    Tensor<float> x;
+  };
   random::Generator generator(3);
-  const auto module = std::make_shared<const nn::MultiHeadAttention>(kFeatures, kHeads, generator);
-  const auto x = std::make_shared<const Tensor<float>>(drawn({kBatch, kLength, kFeatures}, 1));
+  const auto problem = std::make_shared<const Problem>(
+      Problem{.module = nn::MultiHeadAttention(kFeatures, kHeads, generator),
+              .x = drawn({kBatch, kLength, kFeatures}, 1)});
   return [=] {
-    module->forward(*x, *x, *x, {.need_weights = false, .execution = {.threads = threads}});
+    const Tensor<float>& x = problem->x;
+    problem->module.forward(x, x, x, {.need_weights = false, .execution = {.threads = threads}});
   };
 }
 
-Case mha_case(int threads, const Settings& settings) {
+Sampler mha_sampler(int threads, const Settings& settings) {
   constexpr double kProjections = 8.0 * kBatch * kLength * kFeatures * kFeatures;
   constexpr double kAttention = 4.0 * kBatch * kLength * kLength * kFeatures;
+  return sampler_of(
+      Rated{.call = mha_call(threads),
+            .work = kProjections + kAttention,
+            .limit = peak_of(multiply_add_loops().back(), threads, settings.limit_time),
+            .time = settings.time});
+}
+
+Case mha_case(int threads, const Settings& settings) {
   return {.group = "mha",
           .label = "E 768, H 12, L 512",
           .facts = {.threads = threads, .L = kLength, .S = kLength},
           .measure = Measure::share_of_peak,
           .bar = 0.86,
-          .prepare = [=] {
-            return sampler_of(
-                Rated{.call = mha_call(threads),
-                      .work = kProjections + kAttention,
-                      .limit = peak_of(multiply_add_loops().back(), threads, settings.limit_time),
-                      .time = settings.time});
-          }};
+          .prepare = [=] { return mha_sampler(threads, settings); }};
 }
 
 }  // namespace
