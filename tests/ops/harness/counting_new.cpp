@@ -8,9 +8,12 @@
 namespace {
 
 std::atomic<long> allocations{0};
+std::atomic<long> failing{0};  // the number of the allocation that fails; 0: none
 
 void* counted(std::size_t bytes, std::size_t alignment) {
-  ++allocations;
+  if (++allocations == failing) {
+    throw std::bad_alloc();
+  }
   const std::size_t rounded = (bytes / alignment + 1) * alignment;
   void* const memory = std::aligned_alloc(alignment, rounded);
   if (memory == nullptr) {
@@ -23,6 +26,18 @@ void* counted(std::size_t bytes, std::size_t alignment) {
 
 long attention::tests::allocations_so_far() {
   return allocations.load();
+}
+
+attention::tests::FailingAllocation::FailingAllocation(long n) {
+  failing = allocations + n;
+}
+
+attention::tests::FailingAllocation::~FailingAllocation() {
+  failing = 0;
+}
+
+bool attention::tests::FailingAllocation::has_failed() {
+  return allocations >= failing;
 }
 
 void* operator new(std::size_t bytes) {

@@ -1,5 +1,6 @@
 #include "sdpa_case.hpp"
 
+#include <algorithm>
 #include <array>
 #include <sstream>
 #include <string_view>
@@ -88,9 +89,10 @@ void draw_arrangements(SdpaCase& c, Draws& draws) {
 }
 
 std::string_view name_of(Content content) {
-  constexpr std::array<std::string_view, 6> kNames = {
-      "ordinary", "large_scores",    "overflowing", "poisoned_where_blocked",
-      "some_nan", "some_infinities",
+  constexpr std::array<std::string_view, 11> kNames = {
+      "ordinary",        "large_scores",     "overflowing", "poisoned_where_blocked",
+      "some_nan",        "some_infinities",  "huge_values", "huge_scores",
+      "denormal_values", "denormal_queries", "equal_keys",
   };
   return kNames[static_cast<std::size_t>(content)];
 }
@@ -143,6 +145,33 @@ SdpaCase draw_case(std::uint64_t seed, DType dtype) {
   return c;
 }
 
+SdpaCase draw_wide_case(std::uint64_t seed, DType dtype) {
+  SdpaCase c = draw_case(seed, dtype);
+  Draws draws(~seed * 3);
+  if (draws.chance(0.3)) {
+    c.D = draws.one_of<std::int64_t>({59, 80, 96, 111, 128, 192, 256});
+    c.Dv = draws.one_of<std::int64_t>({c.Dv, c.D, 59, 111, 128, 256});
+  }
+  if (draws.chance(0.3)) {
+    c.B = std::min<std::int64_t>(c.B, 2);
+    c.H = c.H / c.Hkv;
+    c.Hkv = 1;
+    c.L = draws.one_of<std::int64_t>({1, 1, 2, 3, 4, 5, 17});
+    c.S = draws.one_of<std::int64_t>({300, 511, 512, 513, 700, 1025, 1500});
+    if (c.positions == Positions::unnamed && c.counts_positions()) {
+      c.positions = Positions::bottom_right;
+    }
+    const std::array<std::int64_t, 4> whole = {c.B, c.H, c.L, c.S};
+    const int rank = c.mask_shape.rank();
+    for (int dim = 0; dim < rank; ++dim) {
+      if (c.mask_shape[dim] != 1) {
+        c.mask_shape[dim] = whole[static_cast<std::size_t>(4 - rank + dim)];
+      }
+    }
+  }
+  return c;
+}
+
 std::string describe(const SdpaCase& c) {
   std::ostringstream text;
   text << "seed " << c.seed << ", " << attention::name_of(c.dtype) << ": B " << c.B << ", H " << c.H
@@ -156,6 +185,9 @@ std::string describe(const SdpaCase& c) {
     text << " " << attention::name_of(c.mask_dtype) << " " << to_string(c.mask_shape) << " "
          << name_of(c.mask_arrangement) << ", blocked " << c.mask_blocked
          << (c.mask_has_lowest ? ", has lowest" : "");
+    if (c.mask_first_keys > 0) {
+      text << ", the first " << c.mask_first_keys << " keys blocked";
+    }
   }
   text << ", q " << name_of(c.q) << ", k " << name_of(c.k) << ", v " << name_of(c.v) << ", vectors "
        << name_of(c.vectors) << ", outputs " << name_of(c.outputs) << (c.with_lse ? ", lse" : "")

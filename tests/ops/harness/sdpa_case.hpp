@@ -29,6 +29,17 @@ enum class Content : std::uint8_t {
   some_nan,
   /// Some infinities of either sign.
   some_infinities,
+  // Not drawn; for the tests that ask for them.
+  /// Values of about 1e30 (float16: up to 6e4).
+  huge_values,
+  /// Scores of about 1e30 (float16: 1e4), finite, so that rows are one-hot.
+  huge_scores,
+  /// Values next to the smallest numbers of the type.
+  denormal_values,
+  /// Queries next to the smallest numbers, keys so large that the scores are ordinary.
+  denormal_queries,
+  /// All keys the same, so that the scores of a row are equal.
+  equal_keys,
 };
 
 /// One problem of the conformance test. All of it, values included, follows from `seed` and
@@ -61,6 +72,7 @@ struct SdpaCase {
   Shape mask_shape = {};
   double mask_blocked = 0;  // the share of blocked cells
   bool mask_has_lowest = false;
+  std::int64_t mask_first_keys = 0;  // keys that every row has blocked, from the first on
 
   Arrangement q = Arrangement::dense;
   Arrangement k = Arrangement::dense;
@@ -81,6 +93,10 @@ struct SdpaCase {
 
 /// Draws each option on its own, so that all pairs of them occur in a few thousand problems.
 SdpaCase draw_case(std::uint64_t seed, DType dtype);
+
+/// The same with sizes that reach further: heads of up to 256, and now and then few queries to keys
+/// that the decoding kernel splits.
+SdpaCase draw_wide_case(std::uint64_t seed, DType dtype);
 
 /// Every field in one line.
 std::string describe(const SdpaCase& c);

@@ -136,6 +136,44 @@ void SdpaOperands<T>::fill_q_k_v() {
   fill(q_, [&] { return draw(c.content == Content::large_scores ? 30 : 1); });
   fill(k_, [&] { return draw(1); });
   fill(v_, [&] { return draws_.normal(); });
+  make_extreme();
+}
+
+template <class T>
+void SdpaOperands<T>::make_extreme() {
+  const SdpaCase& c = dense_.c;
+  const bool is_float16 = c.dtype == DType::float16;
+  const double huge = is_float16 ? 1e4 : 1e30;
+  const double denormal = is_float16 ? 2e-6 : 1e-39;
+  const auto scale_all = [](auto& buffer, double factor) {
+    const auto view = buffer.view();
+    for (std::int64_t n = 0; n < view.element_count(); ++n) {
+      T& x = element(view, n);
+      x = element_cast<T>(element_cast<double>(x) * factor);
+    }
+  };
+  switch (c.content) {
+    case Content::huge_values:
+      scale_all(v_, huge);
+      break;
+    case Content::huge_scores:
+      scale_all(q_, huge);
+      break;
+    case Content::denormal_values:
+      scale_all(v_, denormal);
+      break;
+    case Content::denormal_queries:
+      scale_all(q_, denormal);
+      scale_all(k_, is_float16 ? 1e4 : 1e37);
+      break;
+    case Content::equal_keys:
+      for (std::int64_t n = 0; c.S > 0 && n < k_.view().element_count(); ++n) {
+        element(k_.view(), n) = element(k_.view(), n / (c.S * c.D) * c.S * c.D + n % c.D);
+      }
+      break;
+    default:
+      break;
+  }
 }
 
 template <class T>
@@ -148,8 +186,11 @@ void SdpaOperands<T>::fill_mask() {
     constexpr bool kBoolean = std::is_same_v<Element, bool>;
     if constexpr (kBoolean || is_floating(kDTypeOf<Element>)) {
       StridedBuffer<Element> buffer(c.mask_shape, c.mask_arrangement, draws_, filler_of<Element>());
+      const int rank = c.mask_shape.rank();
+      std::int64_t drawn = 0;
       fill(buffer, [&] {
-        const bool blocked = draws_.chance(c.mask_blocked);
+        const std::int64_t key = rank == 0 ? 0 : drawn++ % c.mask_shape[rank - 1];
+        const bool blocked = draws_.chance(c.mask_blocked) || key < c.mask_first_keys;
         if (kBoolean) {
           return blocked == (c.mask == MaskKind::block) ? 1.0 : 0.0;
         }

@@ -36,6 +36,8 @@ class SdpaOperands {
                    StridedBuffer<std::int64_t>>;
 
   void fill_q_k_v();
+  /// Scales what the content says to the ends of the type's range.
+  void make_extreme();
   void fill_mask();
   void fill_vectors();
   /// Overwrites what no row sees.
