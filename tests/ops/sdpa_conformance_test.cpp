@@ -18,7 +18,7 @@
 
 /// Every path on every element type that it serves, on thousands of drawn problems, against
 /// float64. A failure prints the problem's seed: ATTENTION_SDPA_CASE=<seed> runs that problem
-/// alone.
+/// alone. ATTENTION_SDPA_CASES=<count> runs fewer or more of them.
 namespace attention::tests {
 namespace {
 
@@ -74,9 +74,13 @@ std::vector<std::uint64_t> seeds_of(const Stratum& stratum) {
   if (const char* const other = std::getenv("ATTENTION_SDPA_FIRST_SEED")) {
     first = std::strtoull(other, nullptr, 10);
   }
+  std::uint64_t count = kCasesPerStratum;
+  if (const char* const other = std::getenv("ATTENTION_SDPA_CASES")) {
+    count = std::strtoull(other, nullptr, 10);
+  }
   std::vector<std::uint64_t> seeds;
-  seeds.reserve(kCasesPerStratum);
-  for (std::uint64_t n = 0; n < kCasesPerStratum; ++n) {
+  seeds.reserve(count);
+  for (std::uint64_t n = 0; n < count; ++n) {
     seeds.push_back(first +
                     (static_cast<std::uint64_t>(stratum.dtype) * 2 +
                      (stratum.way.path == Path::fused ? 0 : 1)) *

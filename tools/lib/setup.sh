@@ -31,7 +31,7 @@ need() {
 build_packages=(g++ cmake ninja-build pkg-config zlib1g-dev libcairo2-dev fonts-dejavu-core libcli11-dev libfmt-dev
   nlohmann-json3-dev)
 # What the tests need besides.
-test_packages=(libgtest-dev libgmock-dev librapidcheck-dev python3 python3-dev python3-venv)
+test_packages=(libgtest-dev libgmock-dev librapidcheck-dev python3 python3-dev python3-venv qemu-user g++-aarch64-linux-gnu)
 
 # What a preset needs besides.
 preset_packages() {
