@@ -135,7 +135,8 @@ T argument(int argc, char** argv, std::string_view name, T otherwise) {
 }  // namespace attention::tests
 
 int main(int argc, char** argv) {
-  using namespace attention::tests;
+  using attention::tests::argument;
+  using attention::tests::settings;
   ::testing::InitGoogleTest(&argc, argv);
   const double by_default = settings.seconds;
   settings.seconds = argument(argc, argv, "--seconds", by_default);

@@ -72,48 +72,44 @@ SdpaCase problem(std::uint64_t n, DType dtype) {
   return c;
 }
 
-class SdpaExtremes : public OnEveryIsaAndDType {};
+constexpr Content kContents[] = {
+    Content::ordinary,    Content::huge_values,     Content::huge_scores,
+    Content::overflowing, Content::denormal_values, Content::denormal_queries,
+    Content::equal_keys,  Content::some_infinities, Content::poisoned_where_blocked,
+    Content::some_nan};
 
-TEST_P(SdpaExtremes, EveryHeadSizeMeetsTheBarWithAnyContent) {
-  constexpr Content kContents[] = {
-      Content::ordinary,    Content::huge_values,     Content::huge_scores,
-      Content::overflowing, Content::denormal_values, Content::denormal_queries,
-      Content::equal_keys,  Content::some_infinities, Content::poisoned_where_blocked,
-      Content::some_nan};
-  // 16-bit elements differ in how they are loaded and stored, and take the judges longer.
-  const int contents_of_each = GetParam().dtype == DType::float32 ? 3 : 1;
-  std::uint64_t n = 1;
+/// Every head size with every length; three contents each, one for 16-bit elements, which differ in
+/// how they are loaded and stored, and take the judges longer.
+std::vector<SdpaCase> cases_of_every_head_size(DType dtype) {
+  std::vector<SdpaCase> cases;
   for (const std::int64_t D : kHeadSizes) {
     for (const std::int64_t L : kQueries) {
       for (const std::int64_t S : kKeys) {
-        for (int content = 0; content < contents_of_each; ++content, ++n) {
-          SdpaCase c = problem(n, GetParam().dtype);
+        for (int content = 0; content < (dtype == DType::float32 ? 3 : 1); ++content) {
+          const std::uint64_t n = cases.size() + 1;
+          SdpaCase c = problem(n, dtype);
           c.L = L;
           c.S = S;
           c.D = D;
           c.Dv = n % 4 == 3 ? kHeadSizes[n % std::size(kHeadSizes)] : D;
           c.content = kContents[n % std::size(kContents)];
-          if (c.content == Content::poisoned_where_blocked) {
-            c.mask = MaskKind::keep;
-            c.mask_shape = {S};
-            c.mask_blocked = 0.3;
-          }
-          check_any(c, GetParam().isa);
+          cases.push_back(c);
         }
       }
     }
   }
+  return cases;
 }
 
-/// Blocks of 128 keys, pieces of 512: a running maximum of -inf must be left again, and nothing of
-/// the masked blocks, NaN included, may stay.
-TEST_P(SdpaExtremes, FirstKeysWhollyMasked) {
-  std::uint64_t n = 1000;
+/// Blocks of 128 keys, pieces of 512, of which the first are masked in part, or all.
+std::vector<SdpaCase> cases_of_masked_first_keys(DType dtype) {
+  std::vector<SdpaCase> cases;
   for (const std::int64_t L : {1, 3, 40}) {
     for (const std::int64_t masked : {1, 128, 129, 512, 600, 1024, 1100}) {
       for (const MaskKind kind : {MaskKind::keep, MaskKind::block, MaskKind::add}) {
         for (const bool each_row : {false, true}) {
-          SdpaCase c = problem(++n, GetParam().dtype);
+          const std::uint64_t n = 1000 + cases.size();
+          SdpaCase c = problem(n, dtype);
           c.H = 1;
           c.L = L;
           c.S = 1100;
@@ -125,10 +121,32 @@ TEST_P(SdpaExtremes, FirstKeysWhollyMasked) {
           c.mask_shape = each_row ? Shape{L, c.S} : Shape{c.S};
           c.mask_blocked = each_row ? 0.2 : 0.0;
           c.mask_first_keys = masked;
-          check_any(c, GetParam().isa);
+          cases.push_back(c);
         }
       }
     }
+  }
+  return cases;
+}
+
+class SdpaExtremes : public OnEveryIsaAndDType {};
+
+TEST_P(SdpaExtremes, EveryHeadSizeMeetsTheBarWithAnyContent) {
+  for (SdpaCase& c : cases_of_every_head_size(GetParam().dtype)) {
+    if (c.content == Content::poisoned_where_blocked) {
+      c.mask = MaskKind::keep;
+      c.mask_shape = {c.S};
+      c.mask_blocked = 0.3;
+    }
+    check_any(c, GetParam().isa);
+  }
+}
+
+/// A running maximum of -inf must be left again, and nothing of the masked blocks, NaN included,
+/// may stay.
+TEST_P(SdpaExtremes, FirstKeysWhollyMasked) {
+  for (const SdpaCase& c : cases_of_masked_first_keys(GetParam().dtype)) {
+    check_any(c, GetParam().isa);
   }
 }
 

@@ -61,20 +61,23 @@ void check_sdpa(const InputSizes& sizes, RowsLie rows, const Execution& executio
   EXPECT_TRUE(same_bits<Real>(weights.view(), expected.weights.view()));
 }
 
-TEST_P(GuardPages, SdpaTouchesNothingPastItsTensors) {
-  const Execution execution = {.path = Path::fused, .isa = GetParam().isa, .threads = 2};
-  visit_fused_dtype(GetParam().dtype, [&]<class T>() {
-    for (const std::int64_t L : {1, 3, 5, 40}) {
-      for (const std::int64_t S : {1, 33, 700}) {
-        for (const std::int64_t D : {1, 3, 8, 17, 59, 64, 111}) {
-          for (const RowsLie rows : kRowsLie) {
-            check_sdpa<T>({.H = 2, .Hkv = D % 2 == 0 ? 1 : 2, .L = L, .S = S, .D = D, .Dv = D},
-                          rows, execution);
-          }
+template <class T>
+void check_sdpa_of_every_size(const Execution& execution) {
+  for (const std::int64_t L : {1, 3, 5, 40}) {
+    for (const std::int64_t S : {1, 33, 700}) {
+      for (const std::int64_t D : {1, 3, 8, 17, 59, 64, 111}) {
+        for (const RowsLie rows : kRowsLie) {
+          check_sdpa<T>({.H = 2, .Hkv = D % 2 == 0 ? 1 : 2, .L = L, .S = S, .D = D, .Dv = D}, rows,
+                        execution);
         }
       }
     }
-  });
+  }
+}
+
+TEST_P(GuardPages, SdpaTouchesNothingPastItsTensors) {
+  const Execution execution = {.path = Path::fused, .isa = GetParam().isa, .threads = 2};
+  visit_fused_dtype(GetParam().dtype, [&]<class T>() { check_sdpa_of_every_size<T>(execution); });
 }
 
 template <class T>
@@ -101,19 +104,22 @@ void check_linear(std::int64_t rows_of_x, std::int64_t I, std::int64_t O, RowsLi
   EXPECT_TRUE(same_bits<T>(out.view(), expected.view()));
 }
 
-TEST_P(GuardPages, LinearTouchesNothingPastItsTensors) {
-  const Execution execution = {.path = Path::fused, .isa = GetParam().isa, .threads = 2};
-  visit_fused_dtype(GetParam().dtype, [&]<class T>() {
-    for (const std::int64_t rows_of_x : {1, 3, 5, 40}) {
-      for (const std::int64_t I : {1, 3, 17, 64, 700}) {
-        for (const std::int64_t O : {1, 7, 33, 64}) {
-          for (const RowsLie rows : kRowsLie) {
-            check_linear<T>(rows_of_x, I, O, rows, execution);
-          }
+template <class T>
+void check_linear_of_every_size(const Execution& execution) {
+  for (const std::int64_t rows_of_x : {1, 3, 5, 40}) {
+    for (const std::int64_t I : {1, 3, 17, 64, 700}) {
+      for (const std::int64_t O : {1, 7, 33, 64}) {
+        for (const RowsLie rows : kRowsLie) {
+          check_linear<T>(rows_of_x, I, O, rows, execution);
         }
       }
     }
-  });
+  }
+}
+
+TEST_P(GuardPages, LinearTouchesNothingPastItsTensors) {
+  const Execution execution = {.path = Path::fused, .isa = GetParam().isa, .threads = 2};
+  visit_fused_dtype(GetParam().dtype, [&]<class T>() { check_linear_of_every_size<T>(execution); });
 }
 
 INSTANTIATE_TEST_SUITE_P(All, GuardPages, ::testing::ValuesIn(every_isa_and_dtype()),

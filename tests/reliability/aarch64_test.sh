@@ -47,7 +47,7 @@ runs() {
   built qemu-aarch64 -L /usr/aarch64-linux-gnu "$folder/build/tests/$test" "$@"
   grep -E '^\[  PASSED' "$folder/log"
 }
-runs core/test_core
+runs core/test_core --gtest_filter='-*WorksInAForkedChild'  # qemu-user stops in the child of a process with threads
 runs ops/ops_kv_cache_test
 runs ops/ops_softmax_linear_test --gtest_filter='*fused*:*Softmax*float32*'
 runs ops/ops_sdpa_semantics_test --gtest_filter='*fused*:SdpaIsa*'

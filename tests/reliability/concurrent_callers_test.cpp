@@ -1,3 +1,4 @@
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <latch>
@@ -21,9 +22,10 @@ namespace attention::tests {
 namespace {
 
 #if defined(__SANITIZE_THREAD__)
-constexpr int kRounds = 3;  // it takes fifty times as long, and sees each race the first time
+constexpr std::size_t kRounds =
+    3;  // it takes fifty times as long, and sees each race the first time
 #else
-constexpr int kRounds = 20;
+constexpr std::size_t kRounds = 20;
 #endif
 constexpr int kCallers = 6;
 
@@ -63,44 +65,52 @@ std::vector<Call> calls() {
           sdpa_call({.L = 5, .S = 1000, .D = 8, .Dv = 64}, 4)};
 }
 
+/// On instruction set number n.
+Execution on_isa(std::size_t n, int threads) {
+  const std::vector<Isa> isas = kernel_isas();
+  return {.path = Path::fused, .isa = isas[n % isas.size()], .threads = threads};
+}
+
+/// One caller: every call in every round, in an order of its own, on changing instruction sets and
+/// numbers of threads. Returns how many results differ from `expected[isa][call]`.
+int count_different(const std::vector<Call>& all,
+                    const std::vector<std::vector<Tensor<float>>>& expected, std::size_t caller) {
+  constexpr int kThreads[] = {1, 2, 3, 8, 0};
+  int different = 0;
+  for (std::size_t round = 0; round < kRounds; ++round) {
+    for (std::size_t c = 0; c < all.size(); ++c) {
+      const std::size_t turn = caller + round;
+      const std::size_t call = (c + turn) % all.size();
+      const std::size_t isa = turn / 2 % expected.size();
+      const auto found = all[call](on_isa(isa, kThreads[(turn + c) % std::size(kThreads)]));
+      different += same_bits(found, expected[isa][call]) ? 0 : 1;
+    }
+  }
+  return different;
+}
+
 TEST(ConcurrentCallers, GetTheBitsThatEachGetsAlone) {
   const std::vector<Call> all = calls();
-  const std::vector<Isa> isas = kernel_isas();
-  const auto execution_of = [&](std::size_t n, int threads) {
-    return Execution{.path = Path::fused, .isa = isas[n % isas.size()], .threads = threads};
-  };
-  // Call c on instruction set n: entry c * isas + n.
-  std::vector<Tensor<float>> expected;
-  for (const Call& call : all) {
-    for (std::size_t n = 0; n < isas.size(); ++n) {
-      expected.push_back(call(execution_of(n, 1)));
+  std::vector<std::vector<Tensor<float>>> expected(kernel_isas().size());
+  for (std::size_t isa = 0; isa < expected.size(); ++isa) {
+    for (const Call& call : all) {
+      expected[isa].push_back(call(on_isa(isa, 1)));
     }
   }
   std::latch start(kCallers);
   std::vector<int> different(kCallers, 0);
   std::vector<std::thread> callers;
-  for (int caller = 0; caller < kCallers; ++caller) {
+  for (std::size_t caller = 0; caller < kCallers; ++caller) {
     callers.emplace_back([&, caller] {
-      constexpr int kThreads[] = {1, 2, 3, 8, 0};
       start.arrive_and_wait();
-      for (int round = 0; round < kRounds; ++round) {
-        for (std::size_t c = 0; c < all.size(); ++c) {
-          const auto turn = static_cast<std::size_t>(caller + round);
-          const std::size_t n = (c + turn) % all.size();
-          const std::size_t isa = (turn / 2) % isas.size();
-          const auto found = all[n](execution_of(isa, kThreads[(turn + c) % std::size(kThreads)]));
-          if (!same_bits(found, expected[n * isas.size() + isa])) {
-            ++different[static_cast<std::size_t>(caller)];
-          }
-        }
-      }
+      different[caller] = count_different(all, expected, caller);
     });
   }
   for (std::thread& caller : callers) {
     caller.join();
   }
-  for (int caller = 0; caller < kCallers; ++caller) {
-    EXPECT_EQ(different[static_cast<std::size_t>(caller)], 0) << "caller " << caller;
+  for (std::size_t caller = 0; caller < kCallers; ++caller) {
+    EXPECT_EQ(different[caller], 0) << "caller " << caller;
   }
 }
 
