@@ -70,24 +70,42 @@ KeyRange keys_of(const SdpaTask& task) {
 }
 
 /// True when no value of the rows [begin, end) is infinite or NaN.
-bool all_finite(Matrix values, Index Dv, Index begin, Index end) {
-  Vec zeros = zero();  // NaN once an infinity or a NaN was multiplied by 0
-  for (Index n = begin; n < end; ++n) {
+bool all_finite(Matrix values, Index Dv, KeyRange rows) {
+  constexpr int kChains = 4;
+  Vec zeros[kChains] = {zero(), zero(), zero(), zero()};  // NaN once an infinity or NaN came
+  for (Index n = rows.begin; n < rows.end; ++n) {
     const Matrix row = values.from(n, 0);
-    for (Index c = 0; c < Dv; c += kLanes) {
-      zeros = fma(load_strided(row.data + c * row.column, row.column, Dv - c), zero(), zeros);
+    for (Index c = 0; c < Dv; c += kChains * kLanes) {
+#pragma GCC unroll 4
+      for (int i = 0; i < kChains; ++i) {
+        const Index at = c + i * kLanes;
+        if (at < Dv) {
+          const Vec x = load_strided(row.data + at * row.column, row.column, Dv - at);
+          zeros[i] = fma(x, zero(), zeros[i]);
+        }
+      }
     }
   }
-  return bits_of(equal(zeros, zero())) == kAllLanes;
+  const Vec sum = add(add(zeros[0], zeros[1]), add(zeros[2], zeros[3]));
+  return bits_of(equal(sum, zero())) == kAllLanes;
+}
+
+/// The same for what a task reads of a block, found out once.
+bool all_finite(KeyBlock& block, Index Dv) {
+  if (block.finite == Finite::unknown) {
+    block.finite = all_finite(block.values, Dv, block.seen) ? Finite::yes : Finite::no;
+  }
+  return block.finite == Finite::yes;
 }
 
 /// out = out * factor + weights * values where some cells are blocked. A weight of 0 times an
 /// infinity would be NaN in rows that must not know of it: such values are added by themselves, to
 /// the rows that see them.
-void add_partly_visible(const Panel& panel, const BlockView& view, const Work& work, Matrix values,
-                        Index Dv, const float* factor) {
+void add_partly_visible(const Panel& panel, const BlockView& view, const Work& work,
+                        KeyBlock& block, Index Dv, const float* factor) {
   const float* const weights = work.block.weights;
-  if (all_finite(values, Dv, view.begin(), view.end())) {
+  const Matrix values = block.values;
+  if (all_finite(block, Dv)) {
     value_block(weights, values, Dv, view.range, factor, panel.out);
     return;
   }
@@ -115,7 +133,7 @@ void add_partly_visible(const Panel& panel, const BlockView& view, const Work& w
 }
 
 /// One panel through one block of keys.
-void add_block(const SdpaHead& head, Panel& panel, const Work& work, const KeyBlock& block) {
+void add_block(const SdpaHead& head, Panel& panel, const Work& work, KeyBlock& block) {
   const BlockScratch scratch = scratch_of_block(work, block.begin);
   const BlockView view =
       view_block(head, panel, block.begin, block.size, scratch.words, scratch.bias);
@@ -134,7 +152,7 @@ void add_block(const SdpaHead& head, Panel& panel, const Work& work, const KeyBl
   if (view.visible == Visible::all) {
     value_block(scratch.weights, block.values, head.Dv, view.range, factor, panel.out);
   } else {
-    add_partly_visible(panel, view, work, block.values, head.Dv, factor);
+    add_partly_visible(panel, view, work, block, head.Dv, factor);
   }
 }
 
@@ -225,10 +243,12 @@ void sdpa_forward(const SdpaTask& task, std::byte* base) noexcept {
   };
   for (Index block = range.begin / kBlock * kBlock; block < range.end; block += kBlock) {
     const KeyRange seen = seen_of_block(block);
-    const KeyBlock key_block = {.begin = block,
-                                .size = seen.end,
-                                .keys = keys_of_block(block, seen),
-                                .values = values_of_block(block, seen)};
+    KeyBlock key_block = {.begin = block,
+                          .size = seen.end,
+                          .keys = keys_of_block(block, seen),
+                          .values = values_of_block(block, seen),
+                          .seen = seen,
+                          .finite = Finite::unknown};
     for (int p = 0; p < panels; ++p) {
       add_block(head, work.panels[p], work, key_block);
     }
@@ -243,7 +263,9 @@ void sdpa_forward(const SdpaTask& task, std::byte* base) noexcept {
                         {.begin = block,
                          .size = least(head.S - block, kBlock),
                          .keys = again ? keys_of_block(block, seen) : Matrix{},
-                         .values = {}});
+                         .values = {},
+                         .seen = seen,
+                         .finite = Finite::unknown});
   }
 }
 

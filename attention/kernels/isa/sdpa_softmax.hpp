@@ -57,23 +57,34 @@ void add_bias(const BlockView& view, const float* bias, float* scores) {
 /// Blocked cells become -inf, and the others go into the maximum.
 void select_visible(const BlockView& view, const std::uint64_t* words, float* scores,
                     float* maximum) {
-  for_each_vector(view, [&](Index n, int lane) __attribute__((always_inline)) {
-    float* const place = scores + n * kPanel + lane;
-    const Vec score = view.visible == Visible::all
-                          ? load(place)
-                          : select(mask_of(static_cast<std::uint32_t>(words[n] >> lane)),
-                                   load(place), set1(-kInfinity));
-    store(place, score);
-    store(maximum + lane, max(score, load(maximum + lane)));
-  });
+  for (int w = 0; w < kVectors; ++w) {
+    const int lane = w * kLanes;
+    Vec largest_score = load(maximum + lane);
+    for (Index n = view.begin(); n < view.range.end[w]; ++n) {
+      float* const place = scores + n * kPanel + lane;
+      const Vec score = view.visible == Visible::all
+                            ? load(place)
+                            : select(mask_of(static_cast<std::uint32_t>(words[n] >> lane)),
+                                     load(place), set1(-kInfinity));
+      store(place, score);
+      largest_score = max(score, largest_score);
+    }
+    store(maximum + lane, largest_score);
+  }
 }
 
-/// A block of keys: its first key, how many there are, and the rows of keys and values from there.
+/// Whether all values of a block are finite; found out when somebody asks.
+enum class Finite : std::uint8_t { unknown, no, yes };
+
+/// A block of keys: its first key, how many there are, the rows of keys and values from there, and
+/// which of them the task reads.
 struct KeyBlock {
   Index begin;
   Index size;
   Matrix keys;
   Matrix values;
+  KeyRange seen;
+  Finite finite;
 };
 
 /// What is computed of a block for one panel.

@@ -65,37 +65,33 @@ ATTENTION_INLINE void score_tile(Queries queries, Matrix keys, float* scores, fl
   }
 }
 
-/// kKeys keys for the vectors from kFirst, a group at a time.
-template <int kFirst, int kKeys, bool kMaximum>
-ATTENTION_INLINE void score_groups(Queries queries, Matrix keys, float* scores, float* maximum) {
-  if constexpr (kFirst < kVectors) {
-    constexpr int kWidth = kVectors - kFirst < kGroup ? kVectors - kFirst : kGroup;
-    constexpr int kLane = kFirst * kLanes;
-    score_tile<kWidth, kKeys, kMaximum>({.data = queries.data + kLane, .D = queries.D}, keys,
-                                        scores + kLane, maximum + kLane);
-    score_groups<kFirst + kWidth, kKeys, kMaximum>(queries, keys, scores, maximum);
-  }
-}
-
-/// The keys [begin, end) of a block for the vectors from kFirst.
-template <int kFirst, bool kMaximum>
+/// The keys [begin, end) of a block for the kWidth vectors from kFirst.
+template <int kFirst, int kWidth, bool kMaximum>
 __attribute__((noinline)) void score_keys(Queries queries, Matrix keys, Index begin, Index end,
                                           float* scores, float* maximum) {
+  constexpr int kLane = kFirst * kLanes;
+  const Queries lanes = {.data = queries.data + kLane, .D = queries.D};
   for_each_tile(begin, end, [&]<int kKeys>(Index n) __attribute__((always_inline)) {
-    score_groups<kFirst, kKeys, kMaximum>(queries, keys.from(n, 0), scores + n * kPanel, maximum);
+    score_tile<kWidth, kKeys, kMaximum>(lanes, keys.from(n, 0), scores + n * kPanel + kLane,
+                                        maximum + kLane);
   });
 }
 
-/// Scores of the keys of a range: the first vectors may see fewer keys than the last.
+/// Scores of the keys of a range. The first vectors may see fewer keys than the last: where a panel
+/// is one group, those that still see keys make a narrower tile; where it is several, each goes
+/// through its own keys, so that its part of the queries stays in the innermost cache.
 template <bool kMaximum, int kFirst = 0>
 ATTENTION_INLINE void score_block(Queries queries, Matrix keys, VectorRange range, float* scores,
                                   float* maximum) {
   if constexpr (kFirst < kVectors) {
+    constexpr int kWidth = kGroup == kVectors ? kVectors - kFirst : kGroup;
     const Index end = range.end[kFirst];
     if (range.begin < end) {
-      score_keys<kFirst, kMaximum>(queries, keys, range.begin, end, scores, maximum);
+      score_keys<kFirst, kWidth, kMaximum>(queries, keys, range.begin, end, scores, maximum);
     }
-    range.begin = largest(range.begin, end);
+    if (kGroup == kVectors) {
+      range.begin = largest(range.begin, end);
+    }
     score_block<kMaximum, kFirst + kStep>(queries, keys, range, scores, maximum);
   }
 }
