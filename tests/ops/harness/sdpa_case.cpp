@@ -165,7 +165,8 @@ SdpaCase draw_wide_case(std::uint64_t seed, DType dtype) {
     const int rank = c.mask_shape.rank();
     for (int dim = 0; dim < rank; ++dim) {
       if (c.mask_shape[dim] != 1) {
-        c.mask_shape[dim] = whole[static_cast<std::size_t>(4 - rank + dim)];
+        c.mask_shape[dim] =
+            whole[static_cast<std::size_t>(dim) + 4 - static_cast<std::size_t>(rank)];
       }
     }
   }
