@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
@@ -47,7 +48,11 @@ constexpr double kLargeTerm = 1e4;
 /// itself, and out by that much times the largest value. Eight such errors are allowed besides.
 /// (For scores beyond all measure they would allow anything, and there rows are one-hot.)
 Allowance allowance(const Truth& truth) {
-  const double term = truth.largest_term < kLargeTerm ? truth.largest_term : 0;
+  double term = truth.largest_term < kLargeTerm ? truth.largest_term : 0;
+  // (A capped infinity is a large score without a finite term.)
+  for (const double lse : truth.results.lse) {
+    term = std::abs(lse) < kLargeTerm ? std::max(term, std::abs(lse)) : term;
+  }
   const double of_scores = 8 * 0x1p-23 * (1 + term);
   return {.of_out = of_scores * truth.largest_value, .of_scores = of_scores};
 }
