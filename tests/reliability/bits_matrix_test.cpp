@@ -180,8 +180,10 @@ void add_operations(std::vector<Operation>& all) {
 std::vector<Operation> operations() {
   std::vector<Operation> all;
   add_operations<float>(all);
-  add_operations<float16>(all);
-  add_operations<bfloat16>(all);
+  if (kOneOf == 1) {
+    add_operations<float16>(all);
+    add_operations<bfloat16>(all);
+  }
   all.push_back(multi_head_operation(40, 40));
   all.push_back(multi_head_operation(1, 700));
   return all;

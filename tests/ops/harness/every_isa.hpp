@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,14 @@
 #include <attention/ops/kernel_isas.hpp>
 
 namespace attention::tests {
+
+/// Tests of many problems run one of so many under the thread sanitizer: it takes fifty times as
+/// long, and looks at threads, which do not differ from problem to problem.
+#if defined(__SANITIZE_THREAD__)
+inline constexpr std::size_t kOneOf = 17;
+#else
+inline constexpr std::size_t kOneOf = 1;
+#endif
 
 /// The instruction sets that the library has kernels for on some processor.
 inline constexpr Isa kIsasWithKernels[] = {Isa::portable, Isa::neon, Isa::avx2, Isa::avx512};
