@@ -84,7 +84,7 @@ void read_queries(const SdpaHead& head, const SdpaRows& rows, const Work& work) 
       const Vec x = load_strided(q + d * head.q_feature, head.q_feature, head.D - d);
       store(place + d, mul(x, sign));
     }
-    for (Index d = 0; d < head.D; ++d) {
+    for (Index d = 0; d < head.D && kScoredExactly<T>; ++d) {
       work.wide_queries[r * padded(head.D) + d] = static_cast<double>(place[d]);
     }
   }

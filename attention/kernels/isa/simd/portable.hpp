@@ -161,23 +161,6 @@ ATTENTION_INLINE void transpose(Vec (&r)[kLanes]) {
   r[3] = d;
 }
 
-ATTENTION_INLINE Vec sums_of_lanes(const Vec (&x)[kLanes]) {
-  Vec t[kLanes];
-#pragma GCC unroll 8
-  for (int i = 0; i < kLanes; ++i) {
-    t[i] = x[i];
-  }
-  transpose(t);
-#pragma GCC unroll 4
-  for (int width = kLanes / 2; width > 0; width /= 2) {
-#pragma GCC unroll 4
-    for (int i = 0; i < width; ++i) {
-      t[i] = add(t[i], t[i + width]);
-    }
-  }
-  return t[0];
-}
-
 /// kLanes / 2 doubles.
 using Wide __attribute__((vector_size(16))) = double;
 ATTENTION_INLINE Wide widened(const float* p) {
@@ -190,16 +173,7 @@ ATTENTION_INLINE Wide fma(Wide a, Wide b, Wide c) {
   return a * b + c;
 }
 
-/// Bit n for the n-th of 64 bytes, each 0 or 1: eight at a time by a multiplication.
-ATTENTION_INLINE std::uint64_t bits_of_64_bytes(const std::uint8_t* p) {
-  std::uint64_t bits = 0;
-  for (int n = 0; n < 64; n += 8) {
-    std::uint64_t eight = 0;
-    __builtin_memcpy(&eight, p + n, sizeof(eight));
-    bits |= ((eight * 0x0102040810204080U) >> 56) << n;
-  }
-  return bits;
-}
-
 }  // namespace
 }  // namespace attention::kernels::ATTENTION_KERNEL_ISA
+
+#include <attention/kernels/isa/simd/derived.hpp>
