@@ -1,6 +1,6 @@
 #include <attention/kernels/isa/elements.hpp>
 #include <attention/kernels/isa/functions.hpp>
-#include <attention/kernels/isa/panel_shape.hpp>
+#include <attention/kernels/isa/product_tile.hpp>
 #include <attention/kernels/isa/scratch.hpp>
 
 /// The affine map, as scores are computed: rows of x in lanes, the rows of the weight read in
@@ -55,8 +55,8 @@ void pack_rows(const LinearTask& task, float* place) {
 /// sums[o] += sum over `inputs` elements of x[i] * weight[o][i], for kCount outputs and the vectors
 /// of a group; from 0 if it is the first block of inputs.
 template <int kCount>
-ATTENTION_INLINE void add_products(const float* x, Index inputs, Matrix weight, bool first,
-                                   float* sums) {
+ATTENTION_INLINE void add_to_sums(const float* x, Index inputs, Matrix weight, bool first,
+                                  float* sums) {
   Vec sum[kCount][kGroup];
 #pragma GCC unroll 8
   for (int o = 0; o < kCount; ++o) {
@@ -65,24 +65,7 @@ ATTENTION_INLINE void add_products(const float* x, Index inputs, Matrix weight, 
       sum[o][w] = first ? zero() : load(sums + o * kPanel + w * kLanes);
     }
   }
-  const float* from = weight.data;
-  for (Index i = 0; i < inputs; ++i) {
-    Vec lanes[kGroup];
-#pragma GCC unroll 8
-    for (int w = 0; w < kGroup; ++w) {
-      lanes[w] = load(x + w * kLanes);
-    }
-#pragma GCC unroll 8
-    for (int o = 0; o < kCount; ++o) {
-      const Vec factor = set1(from[o * weight.row]);
-#pragma GCC unroll 8
-      for (int w = 0; w < kGroup; ++w) {
-        sum[o][w] = fma(lanes[w], factor, sum[o][w]);
-      }
-    }
-    x += kPanel;
-    from += weight.column;
-  }
+  add_products<0>(sum, x, weight, inputs);
 #pragma GCC unroll 8
   for (int o = 0; o < kCount; ++o) {
 #pragma GCC unroll 8
@@ -97,8 +80,8 @@ __attribute__((noinline)) void add_block(const float* x, KeyRange inputs, Matrix
                                          Index outputs, Index lanes, float* sums) {
   for_each_tile(0, outputs, [&]<int kCount>(Index o) __attribute__((always_inline)) {
     for (Index lane = 0; lane < lanes; lane += Index{kGroup} * kLanes) {
-      add_products<kCount>(x + lane, inputs.end - inputs.begin, weight.from(o, 0),
-                           inputs.begin == 0, sums + o * kPanel + lane);
+      add_to_sums<kCount>(x + lane, inputs.end - inputs.begin, weight.from(o, 0), inputs.begin == 0,
+                          sums + o * kPanel + lane);
     }
   });
 }

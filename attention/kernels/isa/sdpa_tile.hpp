@@ -1,7 +1,6 @@
 #pragma once
 
-#include <attention/kernels/isa/elements.hpp>
-#include <attention/kernels/isa/panel_shape.hpp>
+#include <attention/kernels/isa/product_tile.hpp>
 
 /// Private to the sources of the instruction sets: the two products.
 namespace attention::kernels::ATTENTION_KERNEL_ISA {
@@ -32,25 +31,7 @@ ATTENTION_INLINE void score_tile(Queries queries, Matrix keys, float* scores, fl
       sum[n][w] = zero();
     }
   }
-  const float* q = queries.data;
-  const float* k = keys.data;
-  for (Index d = 0; d < queries.D; ++d) {
-    Vec lanes[kWidth];
-#pragma GCC unroll 8
-    for (int w = 0; w < kWidth; ++w) {
-      lanes[w] = load(q + w * kLanes);
-    }
-#pragma GCC unroll 8
-    for (int n = 0; n < kKeys; ++n) {
-      const Vec key = set1(k[n * keys.row]);
-#pragma GCC unroll 8
-      for (int w = 0; w < kWidth; ++w) {
-        sum[n][w] = fma(lanes[w], key, sum[n][w]);
-      }
-    }
-    q += kPanel;
-    k += keys.column;
-  }
+  add_products<0>(sum, queries.data, keys, queries.D);
 #pragma GCC unroll 8
   for (int w = 0; w < kWidth; ++w) {
     Vec largest_score = kMaximum ? load(maximum + w * kLanes) : zero();
@@ -100,25 +81,9 @@ ATTENTION_INLINE void score_block(Queries queries, Matrix keys, VectorRange rang
 template <int kFirst, int kWidth, int kColumns>
 ATTENTION_INLINE void add_weighted(Vec (&sum)[kColumns][kWidth], const float* weights,
                                    Matrix values, Index begin, Index end) {
-  const float* p = weights + begin * kPanel + kFirst * kLanes;
-  const float* v = values.data + begin * values.row;
-  for (Index n = begin; n < end; ++n) {
-    Vec lanes[kWidth - kFirst];
-#pragma GCC unroll 8
-    for (int w = kFirst; w < kWidth; ++w) {
-      lanes[w - kFirst] = load(p + (w - kFirst) * kLanes);
-    }
-#pragma GCC unroll 8
-    for (int c = 0; c < kColumns; ++c) {
-      const Vec value = set1(v[c * values.column]);
-#pragma GCC unroll 8
-      for (int w = kFirst; w < kWidth; ++w) {
-        sum[c][w] = fma(lanes[w - kFirst], value, sum[c][w]);
-      }
-    }
-    p += kPanel;
-    v += values.row;
-  }
+  const Matrix columns = {
+      .data = values.data + begin * values.row, .row = values.column, .column = values.row};
+  add_products<kFirst>(sum, weights + begin * kPanel + kFirst * kLanes, columns, end - begin);
 }
 
 /// The keys from begin for a tile of sums; those past a vector's end are not added to it.
