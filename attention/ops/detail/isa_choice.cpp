@@ -44,14 +44,16 @@ const std::string* variable() {
 const kernels::IsaKernels& choose_isa(std::string_view function, const Execution& execution) {
   if (execution.isa) {
     const kernels::IsaKernels* const asked = find_isa(execution.isa);
-    require(asked != nullptr,
-            [&] { return unusable(function, "execution.isa", name_of(*execution.isa)); });
+    if (asked == nullptr) {
+      throw unusable(function, "execution.isa", name_of(*execution.isa));
+    }
     return *asked;
   }
   if (variable() != nullptr) {
     static const kernels::IsaKernels* const kNamed = find_isa(isa_of_name(*variable()));
-    require(kNamed != nullptr,
-            [&] { return unusable(function, "ATTENTION_ISA", "'" + *variable() + "'"); });
+    if (kNamed == nullptr) {
+      throw unusable(function, "ATTENTION_ISA", "'" + *variable() + "'");
+    }
     return *kNamed;
   }
   return kernels::usable_isas().back();
