@@ -36,43 +36,62 @@ T* element_at(const TensorView<T>& view, std::int64_t b, std::int64_t h, std::in
   return view.is_null() ? nullptr : view.data() + b * strides[0] + h * strides[1] + i * strides[2];
 }
 
-/// Walks over the rows of a view: the heads that share keys, query by query. Stays null for a null
-/// view.
+/// Where rows (query, head of the group) of a tensor lie: row r is query r / group of head r % group.
+/// Null if there is no such tensor.
 template <class T>
-class RowCursor {
- public:
-  RowCursor(T* first, std::int64_t head_stride, std::int64_t query_stride, const RowRange& range,
-            std::int64_t group)
-      : row_(first == nullptr
-                 ? nullptr
-                 : first + range.begin % group * head_stride + range.begin / group * query_stride),
-        to_next_head_(head_stride),
-        to_next_query_(query_stride - (group - 1) * head_stride) {}
-  RowCursor(const TensorView<T>& view, const RowRange& range, std::int64_t group)
-      : RowCursor(element_at(view, range.b, range.h_kv * group, 0),
-                  view.is_null() ? 0 : view.strides()[1], view.is_null() ? 0 : view.strides()[2],
-                  range, group) {}
-  T* row() const { return row_; }
-  void advance(bool to_query) {
-    row_ = row_ == nullptr ? nullptr : row_ + (to_query ? to_next_query_ : to_next_head_);
-  }
-
- private:
-  T* row_;
-  std::int64_t to_next_head_;
-  std::int64_t to_next_query_;
+struct RowWalk {
+  T* first;
+  std::int64_t head_stride;
+  std::int64_t query_stride;
 };
 
-RowCursor<const std::byte> mask_cursor(const ScoreRules& rules, const RowRange& range,
-                                       std::int64_t group) {
+template <class T>
+RowWalk<T> walk_of(const TensorView<T>& view, const RowRange& range, std::int64_t group) {
+  if (view.is_null()) {
+    return {};
+  }
+  return {.first = element_at(view, range.b, range.h_kv * group, 0),
+          .head_stride = view.strides()[1],
+          .query_stride = view.strides()[2]};
+}
+
+/// The rows of the lanes of a range.
+template <class T, class Pointer>
+void fill(const RowWalk<T>& walk, const RowRange& range, std::int64_t group, Pointer* lanes) {
+  const int end = range.first_lane + range.count;
+  if (walk.first == nullptr) {
+    std::fill(lanes + range.first_lane, lanes + range.end_lane, nullptr);
+    return;
+  }
+  T* row = walk.first + range.begin % group * walk.head_stride +
+           range.begin / group * walk.query_stride;
+  if (group == 1) {
+    for (int lane = range.first_lane; lane < end; ++lane) {
+      lanes[lane] = row + (lane - range.first_lane) * walk.query_stride;
+    }
+  } else {
+    std::int64_t head = range.begin % group;
+    for (int lane = range.first_lane; lane < end; ++lane) {
+      lanes[lane] = row;
+      const bool to_query = ++head == group;
+      head = to_query ? 0 : head;
+      row += to_query ? walk.query_stride - (group - 1) * walk.head_stride : walk.head_stride;
+    }
+  }
+  std::fill(lanes + end, lanes + range.end_lane, lanes[end - 1]);
+}
+
+RowWalk<const std::byte> mask_walk(const ScoreRules& rules, const RowRange& range,
+                                   std::int64_t group) {
   if (rules.mask_kind == MaskKind::none) {
-    return {nullptr, 0, 0, range, group};
+    return {};
   }
   const Strides& strides = rules.mask.strides();
   const auto bytes = static_cast<std::int64_t>(size_of(rules.mask.dtype()));
-  const auto* const data = static_cast<const std::byte*>(rules.mask.data());
   const std::int64_t first = range.b * strides[0] + range.h_kv * group * strides[1];
-  return {data + first * bytes, strides[1] * bytes, strides[2] * bytes, range, group};
+  return {.first = static_cast<const std::byte*>(rules.mask.data()) + first * bytes,
+          .head_stride = strides[1] * bytes,
+          .query_stride = strides[2] * bytes};
 }
 
 /// Which keys the rows of a batch entry see: those from position - back to position + ahead, of the
@@ -129,43 +148,30 @@ template <class T>
 void fill_rows(const SdpaProblem<T>& p, const RowRange& range, SdpaRows& rows) noexcept {
   const ScoreRules& rules = p.rules;
   const std::int64_t group = p.H / p.Hkv;
-  const std::int64_t first_head = range.h_kv * group;
   rows.first = range.first_lane;
   rows.count = range.count;
-  RowCursor q(p.q, range, group);
-  RowCursor out(p.out, range, group);
-  RowCursor lse(p.lse, range, group);
-  RowCursor maximum(p.maximum, range, group);
-  RowCursor weights(p.weights, range, group);
-  RowCursor mask = mask_cursor(rules, range, group);
+  fill(walk_of(p.q, range, group), range, group, rows.q);
+  fill(walk_of(p.out, range, group), range, group, rows.out);
+  fill(walk_of(p.lse, range, group), range, group, rows.lse);
+  fill(walk_of(p.maximum, range, group), range, group, rows.maximum);
+  fill(walk_of(p.weights, range, group), range, group, rows.weights);
+  fill(mask_walk(rules, range, group), range, group, rows.mask);
   const KeyBounds bounds(p, range.b);
+  const std::int64_t first_head = range.h_kv * group;
   std::int64_t position = range.begin / group + bounds.offset;
   std::int64_t head = range.begin % group;  // in the group
-  for (int lane = rows.first; lane < range.end_lane; ++lane) {
-    rows.q[lane] = q.row();
-    rows.out[lane] = out.row();
-    rows.lse[lane] = lse.row();
-    rows.maximum[lane] = maximum.row();
-    rows.weights[lane] = weights.row();
-    rows.mask[lane] = mask.row();
+  const int last = range.first_lane + range.count - 1;
+  for (int lane = range.first_lane; lane < range.end_lane; ++lane) {
     rows.position[lane] = static_cast<float>(position);
     rows.slope[lane] = of_head(rules.alibi_slopes, first_head + head, 0.0F);
     rows.sink[lane] =
         of_head(rules.sinks, first_head + head, -std::numeric_limits<float>::infinity());
     rows.key_begin[lane] = std::clamp<std::int64_t>(position - bounds.back, 0, p.S);
     rows.key_end[lane] = std::clamp<std::int64_t>(position + bounds.ahead + 1, 0, bounds.length);
-    if (lane + 1 >= rows.first + rows.count) {
-      continue;  // past the last row: copies of it
+    if (lane < last && ++head == group) {
+      head = 0;
+      ++position;
     }
-    const bool to_query = ++head == group;
-    head = to_query ? 0 : head;
-    position += to_query ? 1 : 0;
-    q.advance(to_query);
-    out.advance(to_query);
-    lse.advance(to_query);
-    maximum.advance(to_query);
-    weights.advance(to_query);
-    mask.advance(to_query);
   }
 }
 

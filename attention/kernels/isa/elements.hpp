@@ -52,6 +52,41 @@ ATTENTION_INLINE void store_strided(T* p, Index stride, Index count, Vec x) {
   }
 }
 
+/// kLanes elements of each of kLanes rows, from `at` on: lane r of tile[i] is element at + i of row
+/// r, or 0 where only `count` exist.
+template <class T>
+ATTENTION_INLINE void load_transposed(const T* const (&rows)[kLanes], Index at, Index stride,
+                                      Index count, Vec (&tile)[kLanes]) {
+  if (stride == 1 && count >= kLanes) {
+#pragma GCC unroll 16
+    for (int r = 0; r < kLanes; ++r) {
+      tile[r] = load_converted(rows[r] + at);
+    }
+  } else {
+    for (int r = 0; r < kLanes; ++r) {
+      tile[r] = load_strided(rows[r] + at * stride, stride, count);
+    }
+  }
+  transpose(tile);
+}
+
+/// The way back, into the rows that there are.
+template <class T>
+ATTENTION_INLINE void store_transposed(T* const (&rows)[kLanes], int row_count, Index at,
+                                       Index stride, Index count, Vec (&tile)[kLanes]) {
+  transpose(tile);
+  if (stride == 1 && count >= kLanes && row_count == kLanes) {
+#pragma GCC unroll 16
+    for (int r = 0; r < kLanes; ++r) {
+      store_converted(rows[r] + at, tile[r]);
+    }
+  } else {
+    for (int r = 0; r < row_count; ++r) {
+      store_strided(rows[r] + at * stride, stride, count, tile[r]);
+    }
+  }
+}
+
 /// See as_floats.
 template <class T>
 Matrix converted(const T* data, Index row, Index column, KeyRange rows, Index columns,

@@ -2,6 +2,7 @@
 
 #include <attention/kernels/isa/elements.hpp>
 #include <attention/kernels/isa/panel_shape.hpp>
+#include <attention/kernels/isa/sdpa_mask.hpp>
 #include <attention/kernels/isa/sdpa_scores.hpp>
 
 /// Private to the sources of the instruction sets: a panel's state, and how its results go out.
@@ -38,11 +39,12 @@ ATTENTION_INLINE float natural_logarithm(float x) {
   return x == 0 ? -kInfinity : x - x == 0 ? result : x;
 }
 
-/// Divides by the sum and writes out, lse and the maximum; `sum` becomes the factor that turns
-/// exp2(exponent) into a weight.
-template <class T>
-void store_results(const SdpaHead& head, const Panel& panel) {
+/// Writes lse and the maximum where they are wanted.
+void store_statistics(const SdpaHead& head, const Panel& panel) {
   const SdpaRows& rows = *panel.rows;
+  if (rows.lse[rows.first] == nullptr && rows.maximum[rows.first] == nullptr) {
+    return;
+  }
   const ScoreUnits units = score_units(head);
   float residual[kPanel];  // the exponent of the maximum: 0, less a rounding
   for (int lane = 0; lane < kPanel; lane += kLanes) {
@@ -62,39 +64,61 @@ void store_results(const SdpaHead& head, const Panel& panel) {
     if (rows.maximum[lane] != nullptr) {
       *rows.maximum[lane] = any ? natural : rows.sink[lane];
     }
-    panel.sum[lane] = any ? 1.0F / sum : 0.0F;
   }
-  for (int lane = rows.first + rows.count; lane < kPanel; ++lane) {
-    panel.sum[lane] = 0.0F;
+}
+
+/// `sum` becomes the factor that turns exp2(exponent) into a weight: 1 / sum, 0 for a row that sees
+/// nothing.
+void invert_sums(const Panel& panel) {
+  const SdpaRows& rows = *panel.rows;
+  const std::uint64_t seen = panel.seen & lanes_below(rows.first + rows.count);
+  for (int lane = 0; lane < kPanel; lane += kLanes) {
+    // Only -inf to see: the softmax is 0 / 0.
+    const Mask undefined = equal(load(panel.maximum + lane), set1(-kInfinity));
+    const Vec sum = select(undefined, set1(__builtin_nanf("")), load(panel.sum + lane));
+    const Mask sees = mask_of(static_cast<std::uint32_t>(seen >> lane));
+    store(panel.sum + lane, select(sees, div(set1(1.0F), sum), zero()));
   }
-  for (int lane = rows.first; lane < rows.first + rows.count; lane += kLanes) {
+}
+
+/// Divides by the sum and writes out.
+template <class T>
+void store_out(const SdpaHead& head, const Panel& panel) {
+  const SdpaRows& rows = *panel.rows;
+  const Index Dv = head.Dv;
+  const Index stride = head.out_feature;
+  const int end = rows.first + rows.count;
+  for (int lane = rows.first; lane < end; lane += kLanes) {
+    const int row_count = static_cast<int>(least(kLanes, end - lane));
+    T* out[kLanes];
+    for (int r = 0; r < kLanes; ++r) {
+      out[r] = static_cast<T*>(rows.out[lane + r]);
+    }
     const Vec factor = load(panel.sum + lane);
-    for (Index d = 0; d < head.Dv; d += kLanes) {
+    const float* const sums = panel.out + lane;
+    for (Index d = 0; d < Dv; d += kLanes) {
       Vec tile[kLanes];
       for (int r = 0; r < kLanes; ++r) {
         // Adding 0 makes 0 of -0; a row that sees nothing has only zeros.
-        const Vec sum = d + r < head.Dv ? load(panel.out + (d + r) * kPanel + lane) : zero();
-        tile[r] = fma(sum, factor, zero());
+        tile[r] = d + r < Dv ? fma(load(sums + (d + r) * kPanel), factor, zero()) : zero();
       }
-      transpose(tile);
-      for (int r = 0; r < least(kLanes, rows.first + rows.count - lane); ++r) {
-        T* const out = static_cast<T*>(rows.out[lane + r]);
-        store_strided(out + d * head.out_feature, head.out_feature, head.Dv - d, tile[r]);
-      }
+      store_transposed(out, row_count, d, stride, Dv - d, tile);
     }
   }
 }
 
 void finish_panel(const SdpaHead& head, const Panel& panel) {
+  store_statistics(head, panel);
+  invert_sums(panel);
   switch (head.element) {
     case Element::bf16:
-      store_results<Bfloat16>(head, panel);
+      store_out<Bfloat16>(head, panel);
       break;
     case Element::f16:
-      store_results<Float16>(head, panel);
+      store_out<Float16>(head, panel);
       break;
     default:
-      store_results<float>(head, panel);
+      store_out<float>(head, panel);
       break;
   }
 }

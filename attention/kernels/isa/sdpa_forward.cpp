@@ -75,7 +75,14 @@ bool all_finite(Matrix values, Index Dv, KeyRange rows) {
   Vec zeros[kChains] = {zero(), zero(), zero(), zero()};  // NaN once an infinity or NaN came
   for (Index n = rows.begin; n < rows.end; ++n) {
     const Matrix row = values.from(n, 0);
-    for (Index c = 0; c < Dv; c += kChains * kLanes) {
+    Index c = 0;
+    for (; values.column == 1 && c + kChains * kLanes <= Dv; c += kChains * kLanes) {
+#pragma GCC unroll 4
+      for (int i = 0; i < kChains; ++i) {
+        zeros[i] = fma(load(row.data + c + i * kLanes), zero(), zeros[i]);
+      }
+    }
+    for (; c < Dv; c += kChains * kLanes) {
 #pragma GCC unroll 4
       for (int i = 0; i < kChains; ++i) {
         const Index at = c + i * kLanes;
@@ -90,8 +97,12 @@ bool all_finite(Matrix values, Index Dv, KeyRange rows) {
   return bits_of(equal(sum, zero())) == kAllLanes;
 }
 
-/// The same for what a task reads of a block, found out once.
-bool all_finite(KeyBlock& block, Index Dv) {
+/// The same for the values that some row of a panel does not see; for all that a task reads of a
+/// block, found out once, unless the panel has few of its own.
+bool all_finite(KeyBlock& block, Index Dv, const BlockView& view) {
+  if (view.shared_end > view.begin()) {
+    return all_finite(block.values, Dv, {.begin = view.shared_end, .end = view.end()});
+  }
   if (block.finite == Finite::unknown) {
     block.finite = all_finite(block.values, Dv, block.seen) ? Finite::yes : Finite::no;
   }
@@ -105,7 +116,7 @@ void add_partly_visible(const Panel& panel, const BlockView& view, const Work& w
                         KeyBlock& block, Index Dv, const float* factor) {
   const float* const weights = work.block.weights;
   const Matrix values = block.values;
-  if (all_finite(block, Dv)) {
+  if (all_finite(block, Dv, view)) {
     value_block(weights, values, Dv, view.range, factor, panel.out);
     return;
   }

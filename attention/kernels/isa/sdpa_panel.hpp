@@ -17,16 +17,19 @@ ATTENTION_INLINE std::uint64_t lanes_in_use(const SdpaRows& rows) {
 template <class T>
 void pack_queries(const SdpaHead& head, const Panel& panel, float sign) {
   const SdpaRows& rows = *panel.rows;
+  const Index D = head.D;
+  const Index stride = head.q_feature;
   for (int lane = rows.first; lane < kPanel; lane += kLanes) {
-    for (Index d = 0; d < head.D; d += kLanes) {
+    const T* q[kLanes];
+    for (int r = 0; r < kLanes; ++r) {
+      q[r] = static_cast<const T*>(rows.q[lane + r]);
+    }
+    float* const queries = panel.queries + lane;
+    for (Index d = 0; d < D; d += kLanes) {
       Vec tile[kLanes];
-      for (int r = 0; r < kLanes; ++r) {
-        const T* const q = static_cast<const T*>(rows.q[lane + r]);
-        tile[r] = mul(load_strided(q + d * head.q_feature, head.q_feature, head.D - d), set1(sign));
-      }
-      transpose(tile);
-      for (int r = 0; r < least(kLanes, head.D - d); ++r) {
-        store(panel.queries + (d + r) * kPanel + lane, tile[r]);
+      load_transposed(q, d, stride, D - d, tile);
+      for (int r = 0; r < least(kLanes, D - d); ++r) {
+        store(queries + (d + r) * kPanel, mul(tile[r], set1(sign)));
       }
     }
   }
@@ -54,7 +57,8 @@ void begin_panel(const SdpaHead& head, Panel& panel) {
     store(panel.maximum + lane, sink);
     store(panel.sum + lane, exp2(exponents.of(sink)));
   }
-  for (Index n = 0; n < head.Dv * kPanel; n += kLanes) {
+  const Index size = head.Dv * kPanel;
+  for (Index n = 0; n < size; n += kLanes) {
     store(panel.out + n, zero());
   }
   panel.seen = 0;

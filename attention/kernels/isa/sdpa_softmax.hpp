@@ -54,13 +54,13 @@ void add_bias(const BlockView& view, const float* bias, float* scores) {
   });
 }
 
-/// Blocked cells become -inf, and the others go into the maximum.
-void select_visible(const BlockView& view, const std::uint64_t* words, float* scores,
+/// Of the keys from `begin`, blocked cells become -inf, and the others go into the maximum.
+void select_visible(const BlockView& view, Index begin, const std::uint64_t* words, float* scores,
                     float* maximum) {
   for (int w = 0; w < kVectors; ++w) {
     const int lane = w * kLanes;
     Vec largest_score = load(maximum + lane);
-    for (Index n = view.begin(); n < view.range.end[w]; ++n) {
+    for (Index n = begin; n < view.range.end[w]; ++n) {
       float* const place = scores + n * kPanel + lane;
       const Vec score = view.visible == Visible::all
                             ? load(place)
@@ -106,14 +106,22 @@ void score_visible(const SdpaHead& head, const Panel& panel, const BlockView& vi
   for (int lane = 0; lane < kPanel; lane += kLanes) {
     store(scratch.largest + lane, set1(-kInfinity));
   }
-  if (view.visible == Visible::all && !units.have_pass) {
-    score_block<true>(queries, block.keys, view.range, scores, scratch.largest);
+  if (!units.have_pass) {
+    VectorRange shared = view.range;
+    VectorRange rest = view.range;
+    for (Index& end : shared.end) {
+      end = least(end, view.shared_end);
+    }
+    rest.begin = view.shared_end;
+    score_block<true>(queries, block.keys, shared, scores, scratch.largest);
+    score_block<false>(queries, block.keys, rest, scores, scratch.largest);
+    select_visible(view, view.shared_end, scratch.words, scores, scratch.largest);
     return;
   }
   score_block<false>(queries, block.keys, view.range, scores, scratch.largest);
   if (head.softcap > 0) {
     cap_scores(view, units.in_pass, head.softcap, scores);
-  } else if (units.have_pass) {
+  } else {
     scale_scores(view, units.in_pass, scores);
   }
   if (head.has_alibi) {
@@ -122,7 +130,7 @@ void score_visible(const SdpaHead& head, const Panel& panel, const BlockView& vi
   if (head.mask_use == MaskUse::add) {
     add_bias(view, scratch.bias, scores);
   }
-  select_visible(view, scratch.words, scores, scratch.largest);
+  select_visible(view, view.begin(), scratch.words, scores, scratch.largest);
 }
 
 /// What raising the maximum of a panel found.

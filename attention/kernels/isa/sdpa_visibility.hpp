@@ -9,10 +9,12 @@ namespace {
 
 enum class Visible : std::uint8_t { none, some, all };
 
-/// Which cells of a block of keys a panel sees, and the keys that are worth computing.
+/// Which cells of a block of keys a panel sees, and the keys that are worth computing: those
+/// before shared_end are seen by all rows.
 struct BlockView {
   Visible visible;
   VectorRange range;
+  Index shared_end;
 
   Index begin() const { return range.begin; }
   Index end() const { return range.end[kVectors - 1]; }
@@ -23,7 +25,8 @@ struct BlockView {
 BlockView view_intervals(const SdpaRows& rows, Index block, Index keys, std::uint64_t* words) {
   BlockView view = {
       .visible = Visible::none,
-      .range = {.begin = clamp(rows.key_begin[rows.first] - block, 0, keys), .end = {}}};
+      .range = {.begin = clamp(rows.key_begin[rows.first] - block, 0, keys), .end = {}},
+      .shared_end = 0};
   for (int w = 0; w < kVectors; w += kStep) {
     const int last = (w + kStep) * kLanes - 1;
     const Index end = last < rows.first ? 0 : clamp(rows.key_end[last] - block, 0, keys);
@@ -37,9 +40,13 @@ BlockView view_intervals(const SdpaRows& rows, Index block, Index keys, std::uin
   }
   if (rows.key_begin[kPanel - 1] <= block && rows.key_end[rows.first] >= block + keys) {
     view.visible = Visible::all;
+    view.shared_end = end;
     return view;
   }
   view.visible = Visible::some;
+  view.shared_end = rows.key_begin[kPanel - 1] <= block + view.begin()
+                        ? clamp(rows.key_end[rows.first] - block, view.begin(), end)
+                        : view.begin();
   // Neither begins nor ends fall: the lanes that have begun and those that have ended are the first
   // ones.
   int begun = rows.first;
@@ -118,7 +125,7 @@ void read_additive_mask(const SdpaHead& head, const SdpaRows& rows, Index block,
   }
 }
 
-/// Leaves out the keys at either end that nobody sees, and finds whether all see all.
+/// Leaves out the keys at either end that nobody sees, and finds what all see.
 void narrow(BlockView& view, std::uint64_t all_lanes, const std::uint64_t* words) {
   Index begin = view.begin();
   Index end = view.end();
@@ -128,10 +135,11 @@ void narrow(BlockView& view, std::uint64_t all_lanes, const std::uint64_t* words
   while (begin < end && words[end - 1] == 0) {
     --end;
   }
-  bool all = view.visible == Visible::all;
-  for (Index n = begin; n < end; ++n) {
-    all = all && words[n] == all_lanes;
+  view.shared_end = begin;
+  while (view.shared_end < end && words[view.shared_end] == all_lanes) {
+    ++view.shared_end;
   }
+  const bool all = view.visible == Visible::all && view.shared_end == end;
   view.range.begin = begin;
   for (Index& its_end : view.range.end) {
     its_end = least(its_end, end);
