@@ -116,7 +116,8 @@ struct Compared {
 };
 Sampler sampler_of(Compared compared);
 
-/// The peak of a loop with these threads, as a limit.
+/// The peak of a loop with these threads, as a limit: the highest rate of all the times that this
+/// process measured it, for other work on the machine can only lower it.
 std::function<double()> peak_of(const ArithmeticLoop& loop, int threads, Seconds time);
 
 /// The thread counts that are measured: 1, and 2 where there are as many processors.

@@ -21,13 +21,23 @@ void AnyView::check_dtype(DType wanted) const {
 }
 
 template <class T>
-Tensor<T>::Tensor(const Shape& shape) : shape_(shape), count_(attention::element_count(shape)) {
-  require(count_ <= std::numeric_limits<std::int64_t>::max() / static_cast<std::int64_t>(sizeof(T)),
+Tensor<T>::Tensor(const Shape& shape) : Tensor(for_overwrite(shape)) {
+  std::uninitialized_value_construct_n(data_.get(), static_cast<std::size_t>(count_));
+}
+
+template <class T>
+Tensor<T> Tensor<T>::for_overwrite(const Shape& shape) {
+  Tensor result;
+  result.shape_ = shape;
+  result.count_ = attention::element_count(shape);
+  require(result.count_ <=
+              std::numeric_limits<std::int64_t>::max() / static_cast<std::int64_t>(sizeof(T)),
           "Tensor", "the number of bytes must fit in 63 bits", [&] { return to_string(shape); });
-  const auto count = static_cast<std::size_t>(count_);
-  data_.reset(
+  const auto count = static_cast<std::size_t>(result.count_);
+  result.data_.reset(
       static_cast<T*>(::operator new(std::max<std::size_t>(count, 1) * sizeof(T), kAlignment)));
-  std::uninitialized_value_construct_n(data_.get(), count);
+  std::uninitialized_default_construct_n(result.data_.get(), count);
+  return result;
 }
 
 template <class T>
@@ -44,7 +54,7 @@ Tensor<T>::Tensor(const Shape& shape, std::initializer_list<T> values)
 
 template <class T>
 Tensor<T> Tensor<T>::copy_of(TensorView<const T> view) {
-  Tensor result(view.shape());
+  Tensor result = for_overwrite(view.shape());
   T* next = result.data();
   for_each_offset(
       view.shape(), [&](std::int64_t offset) { *next++ = view.data()[offset]; }, view.strides());
@@ -53,7 +63,7 @@ Tensor<T> Tensor<T>::copy_of(TensorView<const T> view) {
 
 template <class T>
 Tensor<T> Tensor<T>::filled(const Shape& shape, T value) {
-  Tensor result(shape);
+  Tensor result = for_overwrite(shape);
   std::fill_n(result.data(), result.count_, value);
   return result;
 }

@@ -26,6 +26,8 @@ class ATTENTION_API Tensor {
   Tensor(const Shape& shape, std::initializer_list<T> values);
   /// A dense copy of any view.
   static Tensor copy_of(TensorView<const T> view);
+  /// Elements without a value, until they are written. Throws as for zeros.
+  static Tensor for_overwrite(const Shape& shape);
   /// Every element the same.
   static Tensor filled(const Shape& shape, T value);
 

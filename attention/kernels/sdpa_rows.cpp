@@ -36,8 +36,8 @@ T* element_at(const TensorView<T>& view, std::int64_t b, std::int64_t h, std::in
   return view.is_null() ? nullptr : view.data() + b * strides[0] + h * strides[1] + i * strides[2];
 }
 
-/// Where rows (query, head of the group) of a tensor lie: row r is query r / group of head r % group.
-/// Null if there is no such tensor.
+/// Where rows (query, head of the group) of a tensor lie: row r is query r / group of head r %
+/// group. Null if there is no such tensor.
 template <class T>
 struct RowWalk {
   T* first;
@@ -63,8 +63,8 @@ void fill(const RowWalk<T>& walk, const RowRange& range, std::int64_t group, Poi
     std::fill(lanes + range.first_lane, lanes + range.end_lane, nullptr);
     return;
   }
-  T* row = walk.first + range.begin % group * walk.head_stride +
-           range.begin / group * walk.query_stride;
+  T* row =
+      walk.first + range.begin % group * walk.head_stride + range.begin / group * walk.query_stride;
   if (group == 1) {
     for (int lane = range.first_lane; lane < end; ++lane) {
       lanes[lane] = row + (lane - range.first_lane) * walk.query_stride;

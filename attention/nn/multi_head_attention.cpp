@@ -1,5 +1,7 @@
 #include <algorithm>
 #include <cstddef>
+#include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -141,12 +143,33 @@ TensorView<T> split_heads(TensorView<T> view, std::int64_t heads) {
   return view.split(2, heads).transpose(1, 2);
 }
 
+/// Rows of the batch entries that go through the layer together: what lies between two products
+/// stays in the outer caches, and the next entries use the same memory.
+constexpr std::int64_t kRowsTogether = 1024;
+
+/// Keys, or values, to be projected: (B, S, E), and after them in each entry the appended ones, the
+/// first of which is `bias` if there is one, and the others 0.
+Tensor<float> keys_for_overwrite(const Shape& shape, std::int64_t appended,
+                                 const Tensor<float>& bias) {
+  const std::int64_t S = shape[1];
+  const std::int64_t E = shape[2];
+  Tensor<float> keys = Tensor<float>::for_overwrite({shape[0], S + appended, E});
+  for (std::int64_t b = 0; b < shape[0] && appended > 0; ++b) {
+    const std::span<float> rows(&keys(b, S, 0), static_cast<std::size_t>(appended * E));
+    std::ranges::fill(rows, 0.0F);
+    if (!bias.is_null()) {
+      std::ranges::copy(bias.values(), rows.begin());
+    }
+  }
+  return keys;
+}
+
 /// linear_into with a workspace of its own.
 void project_into(TensorView<float> out, TensorView<const float> x, TensorView<const float> weight,
                   TensorView<const float> bias, const Execution& execution) {
-  std::vector<std::byte> workspace(
-      linear_workspace_size(weight.size(1), DType::float32, execution));
-  linear_into(out, x, weight, bias, execution, workspace);
+  const std::size_t size = linear_workspace_size(weight.size(1), DType::float32, execution);
+  const auto workspace = std::make_unique_for_overwrite<std::byte[]>(size);
+  linear_into(out, x, weight, bias, execution, {workspace.get(), size});
 }
 
 /// (B, H, L, S) -> (B, L, S).
@@ -281,44 +304,48 @@ AttentionOutput MultiHeadAttention::forward(TensorView<const float> query,
       {.B = B, .H = num_heads(), .L = L, .S = S, .appended = appended}, options.execution.threads);
 
   const Execution& execution = options.execution;
-  const Tensor<float> q =
-      linear(x.query, in_weight(storage_, kQuery), in_bias(storage_, kQuery), execution);
-  const auto project_keys = [&](int projection, TensorView<const float> rows,
-                                const Tensor<float>& bias) {
-    Tensor<float> keys({B, S + appended, embed_dim()});  // zeros: what add_zero_attn appends
-    project_into(keys.view().slice(1, 0, S), rows, in_weight(storage_, projection),
-                 in_bias(storage_, projection), execution);
-    for (std::int64_t b = 0; b < B && !bias.is_null(); ++b) {
-      std::ranges::copy(bias.values(), &keys(b, S, 0));
-    }
-    return keys;
-  };
-  const Tensor<float> k = project_keys(kKey, x.key, storage_.bias_k);
-  const Tensor<float> v = project_keys(kValue, x.value, storage_.bias_v);
-
+  const std::int64_t together = std::clamp<std::int64_t>(
+      kRowsTogether / std::max<std::int64_t>({L, S, 1}), 1, std::max<std::int64_t>(B, 1));
+  Tensor<float> q = Tensor<float>::for_overwrite({together, L, embed_dim()});
+  Tensor<float> k = keys_for_overwrite({together, S, embed_dim()}, appended, storage_.bias_k);
+  Tensor<float> v = keys_for_overwrite({together, S, embed_dim()}, appended, storage_.bias_v);
+  Tensor<float> joined = Tensor<float>::for_overwrite({together, L, embed_dim()});
   AttentionOutput result;
   if (options.need_weights) {
-    result.attention_weights = Tensor<float>({B, num_heads(), L, S + appended});
+    result.attention_weights = Tensor<float>::for_overwrite({B, num_heads(), L, S + appended});
   }
-  Tensor<float> joined({B, L, embed_dim()});  // each head writes its own slice
-  detail::attend({.out = split_heads(joined.view(), num_heads()),
-                  .weights = view_of(result.attention_weights)},
-                 {.q = split_heads(q.view(), num_heads()),
-                  .k = split_heads(k.view(), num_heads()),
-                  .v = split_heads(v.view(), num_heads())},
-                 {.mask = mask.mask,
-                  .causal = mask.causal,
-                  .alignment = Alignment::top_left(),
-                  .scale = options.scale,
-                  .execution = execution});
+  const bool length_first = x.batched && !options_.batch_first;
+  result.output = Tensor<float>::for_overwrite(length_first ? Shape{L, B, embed_dim()}
+                                                            : Shape{B, L, embed_dim()});
+  const TensorView<float> output =
+      length_first ? result.output.view().transpose(0, 1) : result.output.view();
+  for (std::int64_t first = 0; first < B; first += together) {
+    const std::int64_t count = std::min(together, B - first);
+    const auto project = [&](int projection, TensorView<const float> rows, Tensor<float>& out) {
+      project_into(out.view().slice(0, 0, count).slice(1, 0, rows.size(1)),
+                   rows.slice(0, first, count), in_weight(storage_, projection),
+                   in_bias(storage_, projection), execution);
+      return split_heads(out.view().slice(0, 0, count), num_heads());
+    };
+    const TensorView<float> out = joined.view().slice(0, 0, count);
+    detail::attend(
+        {.out = split_heads(out, num_heads()),
+         .weights = options.need_weights ? result.attention_weights.view().slice(0, first, count)
+                                         : TensorView<float>()},
+        {.q = project(kQuery, x.query, q),
+         .k = project(kKey, x.key, k),
+         .v = project(kValue, x.value, v)},
+        {.mask = detail::mask_of_entries(mask.mask, first, count),
+         .causal = mask.causal,
+         .alignment = Alignment::top_left(),
+         .scale = options.scale,
+         .execution = execution});
+    project_into(output.slice(0, first, count), out, storage_.out_weight,
+                 view_of(storage_.out_bias), execution);
+  }
   if (options.need_weights && options.average_weights) {
     result.attention_weights = mean_over_heads(result.attention_weights, execution.threads);
   }
-
-  const bool length_first = x.batched && !options_.batch_first;
-  result.output = Tensor<float>(length_first ? Shape{L, B, embed_dim()} : Shape{B, L, embed_dim()});
-  project_into(length_first ? result.output.view().transpose(0, 1) : result.output.view(), joined,
-               storage_.out_weight, view_of(storage_.out_bias), execution);
   if (!x.batched) {
     result = {.output = without_batch(result.output),
               .attention_weights = without_batch(result.attention_weights)};

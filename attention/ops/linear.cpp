@@ -161,7 +161,7 @@ Tensor<T> linear_owning(TensorView<const T> x, TensorView<const T> weight, Tenso
                         const Execution& execution) {
   check_inputs("linear", x, weight, bias);
   const Choice<T> choice("linear", execution);
-  Tensor<T> out(output_shape(x.shape(), weight.size(0)));
+  Tensor<T> out = Tensor<T>::for_overwrite(output_shape(x.shape(), weight.size(0)));
   const kernels::LinearProblem<T> problem{.out = out, .x = x, .weight = weight, .bias = bias};
   detail::OwnedWorkspace workspace(detail::workspace_size(
       choice.path.scratch(problem, choice.isa, execution.threads), execution));

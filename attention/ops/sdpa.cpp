@@ -38,16 +38,17 @@ SdpaResult<T> sdpa_owning(TensorView<const T> q, TensorView<const T> k, TensorVi
   const Choice<T> choice("sdpa", options.execution);
   SdpaResult<T> result;
   result.taken = choice.taken();
-  result.out = Tensor<T>({problem.B, problem.H, problem.L, problem.Dv});
-  result.lse = Tensor<Accumulator<T>>({problem.B, problem.H, problem.L});
+  result.out = Tensor<T>::for_overwrite({problem.B, problem.H, problem.L, problem.Dv});
+  result.lse = Tensor<Accumulator<T>>::for_overwrite({problem.B, problem.H, problem.L});
   problem.out = result.out;
   problem.lse = result.lse;
   if (options.return_maximum) {
-    result.maximum = Tensor<Accumulator<T>>({problem.B, problem.H, problem.L});
+    result.maximum = Tensor<Accumulator<T>>::for_overwrite({problem.B, problem.H, problem.L});
     problem.maximum = result.maximum;
   }
   if (options.return_weights) {
-    result.weights = Tensor<Accumulator<T>>({problem.B, problem.H, problem.L, problem.S});
+    result.weights =
+        Tensor<Accumulator<T>>::for_overwrite({problem.B, problem.H, problem.L, problem.S});
     problem.weights = result.weights;
   }
   const int threads = resolve_threads(options.execution.threads);

@@ -1,5 +1,5 @@
 #include <cstddef>
-#include <vector>
+#include <memory>
 
 #include <attention/nn/detail/attend.hpp>
 
@@ -14,8 +14,9 @@ void attend(const SdpaOutputs<float>& outputs, const Heads& heads, const SdpaOpt
                       .S = k.size(2),
                       .D = q.size(3),
                       .Dv = v.size(3)};
-  std::vector<std::byte> workspace(sdpa_workspace_size(size, options.execution));
-  sdpa_into(outputs, q, k, v, options, workspace);
+  const std::size_t bytes = sdpa_workspace_size(size, options.execution);
+  const auto workspace = std::make_unique_for_overwrite<std::byte[]>(bytes);
+  sdpa_into(outputs, q, k, v, options, {workspace.get(), bytes});
 }
 
 }  // namespace attention::nn::detail

@@ -117,4 +117,14 @@ JoinedMask joined_mask(const char* function, const MaskParts& parts, const MaskS
   return joined;
 }
 
+Mask mask_of_entries(const Mask& mask, std::int64_t first, std::int64_t count) {
+  const AnyView& view = mask.view();
+  if (view.rank() < 4 || view.size(0) == 1) {
+    return mask;  // the same for all entries
+  }
+  return visit(view.dtype(), [&]<class T>() {
+    return Mask::of(mask.kind(), view.as<T>().slice(0, first, count));
+  });
+}
+
 }  // namespace attention::nn::detail

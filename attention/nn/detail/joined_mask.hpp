@@ -40,4 +40,7 @@ struct JoinedMask {
 JoinedMask joined_mask(const char* function, const MaskParts& parts, const MaskSize& size,
                        int threads);
 
+/// The part of a mask that broadcasts to (B, H, L, S) for `count` batch entries from `first` on.
+Mask mask_of_entries(const Mask& mask, std::int64_t first, std::int64_t count);
+
 }  // namespace attention::nn::detail
