@@ -30,22 +30,22 @@ Index panels_of(int rows) {
   return (rows + kPanel - 1) / kPanel;
 }
 
-/// Reads the rows of x, transposed in registers; lanes without a row become 0.
+/// Reads the rows of x, transposed in registers; lanes without a row copy the last.
 template <class T>
 void pack_rows(const LinearTask& task, float* place) {
+  const Index I = task.I;
+  const Index stride = task.x_feature;
   const int padded = (task.rows + kGroup * kLanes - 1) / (kGroup * kLanes) * (kGroup * kLanes);
   for (int row = 0; row < padded; row += kLanes) {
-    float* const panel = place + row / kPanel * task.I * kPanel + row % kPanel;
-    for (Index i = 0; i < task.I; i += kLanes) {
+    float* const panel = place + row / kPanel * I * kPanel + row % kPanel;
+    const T* x[kLanes];
+    for (int r = 0; r < kLanes; ++r) {
+      x[r] = static_cast<const T*>(task.x[least(row + r, task.rows - 1)]);
+    }
+    for (Index i = 0; i < I; i += kLanes) {
       Vec tile[kLanes];
-      for (int r = 0; r < kLanes; ++r) {
-        tile[r] = row + r < task.rows
-                      ? load_strided(static_cast<const T*>(task.x[row + r]) + i * task.x_feature,
-                                     task.x_feature, task.I - i)
-                      : zero();
-      }
-      transpose(tile);
-      for (int r = 0; r < least(kLanes, task.I - i); ++r) {
+      load_transposed(x, i, stride, I - i, tile);
+      for (int r = 0; r < least(kLanes, I - i); ++r) {
         store(panel + (i + r) * kPanel, tile[r]);
       }
     }
@@ -98,18 +98,20 @@ void store_outputs(const LinearTask& task, Index begin, Index count, const float
             : load_strided(static_cast<const T*>(task.bias) + (begin + o) * step, step, count - o);
     store_strided(bias + o, 1, kOutputs - o, x);
   }
+  const Index stride = task.out_feature;
   for (int row = 0; row < task.rows; row += kLanes) {
     const float* const from = sums + row / kPanel * kOutputs * kPanel + row % kPanel;
+    const int row_count = static_cast<int>(least(kLanes, task.rows - row));
+    T* out[kLanes] = {};
+    for (int r = 0; r < row_count; ++r) {
+      out[r] = static_cast<T*>(task.out[row + r]);
+    }
     for (Index o = 0; o < count; o += kLanes) {
       Vec tile[kLanes];
       for (int r = 0; r < kLanes; ++r) {
         tile[r] = o + r < count ? add(load(from + (o + r) * kPanel), set1(bias[o + r])) : zero();
       }
-      transpose(tile);
-      for (int r = 0; r < least(kLanes, task.rows - row); ++r) {
-        T* const out = static_cast<T*>(task.out[row + r]) + (begin + o) * task.out_feature;
-        store_strided(out, task.out_feature, count - o, tile[r]);
-      }
+      store_transposed(out, row_count, begin + o, stride, count - o, tile);
     }
   }
 }
