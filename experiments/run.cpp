@@ -29,8 +29,10 @@ std::int64_t seeds_of_a_chunk(std::int64_t length) {
   return std::clamp<std::int64_t>(kCellsOfAChunk / (length * length), 1, kLargestChunk);
 }
 
-/// The figures of documents are computed on the reference path, the same on every machine.
-constexpr Execution kExecution = {.path = Path::reference, .threads = 1};
+/// One thread for each call: the seeds are shared among the threads.
+Execution execution_of(const Settings& settings) {
+  return {.path = settings.path, .isa = settings.isa, .threads = 1};
+}
 
 void check(const Experiment& experiment, const Settings& settings) {
   const char* const function = "experiment";
@@ -62,9 +64,10 @@ nn::MultiHeadAttention drawn_module(const Experiment& experiment, const Settings
 }
 
 nn::AttentionOutput attend(const nn::MultiHeadAttention& module, const Experiment& experiment,
-                           double scale) {
+                           const Settings& settings) {
   const TensorView<const float> x = as_batch(experiment);
-  return module.forward(x, x, x, {}, {.scale = scale, .execution = kExecution});
+  return module.forward(
+      x, x, x, {}, {.scale = scale_for(experiment, settings), .execution = execution_of(settings)});
 }
 
 /// q = k = v = the tokens, one head.
@@ -72,7 +75,7 @@ Tensor<float> control(const Experiment& experiment, const Settings& settings) {
   const TensorView<const float> x = as_batch(experiment);
   const double scale = settings.score_factor / std::sqrt(static_cast<double>(x.size(2)));
   return nn::ScaledDotProductAttention()
-      .forward(x, x, x, {}, {.scale = scale, .execution = kExecution})
+      .forward(x, x, x, {}, {.scale = scale, .execution = execution_of(settings)})
       .attention_weights;
 }
 
@@ -218,7 +221,6 @@ void tally_seeds(Result& result, std::int64_t first, std::int64_t end, Tally& to
   const Settings& settings = result.settings;
   const std::int64_t length = experiment.input.tokens.size(0);
   const std::int64_t chunk_size = seeds_of_a_chunk(length);
-  const double scale = scale_for(experiment, settings);
   for (EffectResult& effect : result.effects) {
     effect.over_seeds.resize(static_cast<std::size_t>(end));
   }
@@ -231,8 +233,9 @@ void tally_seeds(Result& result, std::int64_t first, std::int64_t end, Tally& to
     const std::int64_t chunk_end = std::min(chunk_first + chunk_size, end);
     for (std::int64_t seed = chunk_first; seed < chunk_end; ++seed) {
       InterruptCheck::poll();
-      const auto attended = attend(
-          drawn_module(experiment, settings, static_cast<std::uint64_t>(seed)), experiment, scale);
+      const auto attended =
+          attend(drawn_module(experiment, settings, static_cast<std::uint64_t>(seed)), experiment,
+                 settings);
       const TensorView<const float> weights = attended.attention_weights.view().select(0, 0);
       tally_events(tally, experiment, weights);
       for (std::int64_t h = 0; h < settings.heads; ++h) {
@@ -277,7 +280,7 @@ std::string_view name_of(Verdict verdict) noexcept {
 Draw draw(const Experiment& experiment, const Settings& settings, std::uint64_t seed) {
   check(experiment, settings);
   nn::MultiHeadAttention module = drawn_module(experiment, settings, seed);
-  nn::AttentionOutput attended = attend(module, experiment, scale_for(experiment, settings));
+  nn::AttentionOutput attended = attend(module, experiment, settings);
   Draw result{.seed = seed, .parameters = {}, .weights = {}, .output = {}};
   for (const auto& parameter : std::as_const(module).parameters()) {
     result.parameters.push_back(

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include <attention/core/execution.hpp>
 #include <attention/core/tensor.hpp>
 
 #include "experiments/experiment.hpp"
@@ -26,6 +27,10 @@ struct Settings {
   double score_factor = 1.0;
   /// 0: the process default. Results do not depend on it.
   int threads = 0;
+  /// The figures of documents are computed on the reference path, the same on every machine.
+  Path path = Path::reference;
+  /// Of the kernels, on the fused path; none: that of this processor.
+  std::optional<Isa> isa = {};
   /// Called now and then, from any thread but one at a time, with the number of seeds done.
   std::function<void(std::int64_t done)> progress = {};
 };

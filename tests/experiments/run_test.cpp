@@ -1,6 +1,8 @@
 #include "experiments/run.hpp"
 
+#include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -8,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include <attention/core/error.hpp>
+#include <attention/ops/kernel_isas.hpp>
 
 namespace attention::experiments {
 namespace {
@@ -56,6 +59,29 @@ TEST_P(EveryExperiment, RowsOfEveryDrawSumToOne) {
           sum += static_cast<double>(one.weights(h, i, j));
         }
         EXPECT_NEAR(sum, 1.0, 1e-6);
+      }
+    }
+  }
+}
+
+void expect_near(const Tensor<float>& found, const Tensor<float>& expected, Isa isa) {
+  ASSERT_EQ(found.shape(), expected.shape());
+  for (std::size_t n = 0; n < expected.values().size(); ++n) {
+    const float value = expected.values()[n];
+    EXPECT_NEAR(found.values()[n], value, 1e-6F * std::max(1.0F, std::abs(value)))
+        << name_of(isa) << ", element " << n;
+  }
+}
+
+TEST_P(EveryExperiment, TheKernelsOfEachInstructionSetAgreeWithTheReference) {
+  for (const Isa isa : kernel_isas()) {
+    for (const std::int64_t heads : {1, 2, 4}) {
+      for (const std::uint64_t seed : {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 42}) {
+        const Draw reference = draw(experiment(), {.heads = heads}, seed);
+        const Draw fused =
+            draw(experiment(), {.heads = heads, .path = Path::fused, .isa = isa}, seed);
+        expect_near(fused.weights, reference.weights, isa);
+        expect_near(fused.output, reference.output, isa);
       }
     }
   }

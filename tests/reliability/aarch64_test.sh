@@ -31,7 +31,8 @@ if [ ! -e "$folder/prefix/.installed" ]; then
 fi
 
 tests=(core/test_core ops/ops_kv_cache_test ops/ops_softmax_linear_test ops/ops_sdpa_semantics_test
-  ops/ops_sdpa_conformance_test ops/ops_sdpa_extremes_test)
+  ops/ops_sdpa_conformance_test ops/ops_sdpa_extremes_test
+  experiments/test_experiments)
 echo "library and tests"
 built cmake -G Ninja -S "$source" -B "$folder/build" -DCMAKE_TOOLCHAIN_FILE="$toolchain" -DCMAKE_BUILD_TYPE=Release \
   -DATTENTION_WERROR=ON -DATTENTION_BUILD_CLI=OFF -DATTENTION_BUILD_TUTORIALS=OFF -DATTENTION_BUILD_RENDER=OFF \
@@ -51,6 +52,7 @@ runs core/test_core --gtest_filter='-*WorksInAForkedChild'  # qemu-user stops in
 runs ops/ops_kv_cache_test
 runs ops/ops_softmax_linear_test --gtest_filter='*fused*:*Softmax*float32*'
 runs ops/ops_sdpa_semantics_test --gtest_filter='*fused*:SdpaIsa*'
+runs experiments/test_experiments --gtest_filter='*TheKernelsOfEachInstructionSet*'
 export ATTENTION_SDPA_CASES=150
 runs ops/ops_sdpa_conformance_test --gtest_filter='*fused_neon*:*fused_portable_float32'
 grep -q 'fused_neon_float32 (' "$folder/log" || { echo 'the NEON kernels did not run'; exit 1; }
