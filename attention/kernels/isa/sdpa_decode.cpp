@@ -74,8 +74,19 @@ RowScores scores_of(const SdpaHead& head, const Work& work, int r) {
   return {.high = work.scores + r * kBlock, .low = head.element == Element::f32 ? low : nullptr};
 }
 
+/// Whether keys and values are read as they lie: their features side by side, and not so many rows
+/// that each would convert them again.
+bool reads_in_place(const SdpaTask& task) {
+  const SdpaHead& head = task.head;
+  return (head.k_feature == 1 || head.D <= 1) && (head.v_feature == 1 || head.Dv <= 1) &&
+         (head.element == Element::f32 || task.rows->count < kRowsWorthConverting);
+}
+
+/// Reads the queries, in the order in which the features of keys are read.
 template <class T>
-void read_queries(const SdpaHead& head, const SdpaRows& rows, const Work& work) {
+void read_queries(const SdpaTask& task, const Work& work) {
+  const SdpaHead& head = task.head;
+  const SdpaRows& rows = *task.rows;
   const Vec sign = set1(head.scale < 0 ? -1.0F : 1.0F);
   for (int r = 0; r < rows.count; ++r) {
     const T* const q = static_cast<const T*>(rows.q[r]);
@@ -86,6 +97,9 @@ void read_queries(const SdpaHead& head, const SdpaRows& rows, const Work& work) 
     }
     for (Index d = 0; d < head.D && kScoredExactly<T>; ++d) {
       work.wide_queries[r * padded(head.D) + d] = static_cast<double>(place[d]);
+    }
+    if (reads_in_place(task)) {
+      to_order_of_keys(q, place, head.D);
     }
   }
 }
@@ -130,7 +144,6 @@ __attribute__((noinline)) void score_rows(const Work& work, int rows, const Bloc
 /// The same, with the loop over the features unrolled for the usual sizes.
 template <bool kExact, class T>
 void score_block(const Work& work, int rows, const Block<T>& block, Index D) {
-  constexpr Index kRound = Index{kChains} * kLanes;
   switch (D % kRound == 0 ? D / kRound : 0) {
     case 1:
       score_rows<kExact, 1>(work, rows, block, D);
@@ -249,9 +262,7 @@ void add_block(const SdpaTask& task, const Part& part, const Work& work, const B
 template <class T, class Body>
 void for_each_block(const SdpaTask& task, KeyRange range, const Work& work, const Body& body) {
   const SdpaHead& head = task.head;
-  const bool in_place = (head.k_feature == 1 || head.D <= 1) &&
-                        (head.v_feature == 1 || head.Dv <= 1) &&
-                        (head.element == Element::f32 || task.rows->count < kRowsWorthConverting);
+  const bool in_place = reads_in_place(task);
   for (Index begin = range.begin; begin < range.end; begin += kBlock) {
     const Index size = least(kBlock, range.end - begin);
     const T* const keys = static_cast<const T*>(head.k) + begin * head.k_row;
@@ -283,7 +294,7 @@ template <class T>
 void run(const SdpaTask& task, const SdpaPiece& piece, const Work& work) {
   const SdpaRows& rows = *task.rows;
   const Part part = part_at(task.head, rows.count, piece.part);
-  read_queries<T>(task.head, rows, work);
+  read_queries<T>(task, work);
   begin_part(task.head, rows.count, part);
   for_each_block<T>(task, keys_of(rows, piece.begin, piece.end), work, [&](const auto& block) {
     add_block<kScoredExactly<T>>(task, part, work, block);
@@ -368,7 +379,7 @@ void write_weights(const SdpaTask& task, const Work& work) {
                     work.panel);
     }
   }
-  read_queries<T>(head, rows, work);
+  read_queries<T>(task, work);
   for_each_block<T>(task, seen, work, [&](const auto& block) {
     score_block<kScoredExactly<T>>(work, rows.count, block, head.D);
     for (int r = 0; r < rows.count; ++r) {

@@ -24,17 +24,35 @@ ATTENTION_INLINE Index padded(Index count) {
 /// Sums that are added up side by side: a chain of sums waits for itself.
 constexpr int kChains = 4;
 
+/// Features of keys that are multiplied in one round, as pairs of vectors.
+constexpr Index kRound = Index{kChains} * kLanes;
+
+/// Brings the features of a query into the order in which products_of_key reads those of a key.
+template <class T>
+ATTENTION_INLINE void to_order_of_keys(const T* type, float* q, Index D) {
+  for (Index d = 0; d + kRound <= D; d += kRound) {
+    for (Index at = d; at < d + kRound; at += 2 * kLanes) {
+      Vec x[2] = {load(q + at), load(q + at + kLanes)};
+      to_pair_order(type, x);
+      store(q + at, x[0]);
+      store(q + at + kLanes, x[1]);
+    }
+  }
+}
+
 /// The features of one key times those of a query, in kChains sums, which together make one vector.
-/// kRounds * kChains * kLanes features where that is D; any D with kRounds = 0.
+/// kRounds * kRound features where that is D; any D with kRounds = 0.
 template <int kRounds, class T>
 ATTENTION_INLINE Vec products_of_key(const float* q, const T* key, Index D) {
   Vec sum[kChains] = {zero(), zero(), zero(), zero()};
-  constexpr Index kRound = Index{kChains} * kLanes;
   const auto add_round = [&](Index d) __attribute__((always_inline)) {
 #pragma GCC unroll 4
-    for (int i = 0; i < kChains; ++i) {
+    for (int i = 0; i < kChains; i += 2) {
       const Index at = d + i * kLanes;
-      sum[i] = fma(load(q + at), load_converted(key + at), sum[i]);
+      Vec pair[2];
+      load_pair(key + at, pair);
+      sum[i] = fma(load(q + at), pair[0], sum[i]);
+      sum[i + 1] = fma(load(q + at + kLanes), pair[1], sum[i + 1]);
     }
   };
 #pragma GCC unroll 8
@@ -60,7 +78,7 @@ ATTENTION_INLINE Vec products_of_key(const float* q, const T* key, Index D) {
 template <int kRounds>
 ATTENTION_INLINE double exact_product(const double* q, const float* key, Index D) {
   constexpr int kHalf = kLanes / 2;
-  constexpr Index kRound = Index{kChains} * kHalf;
+  constexpr Index kHalfRound = Index{kChains} * kHalf;
   Wide sum[kChains] = {};
   const auto add_round = [&](Index d) __attribute__((always_inline)) {
 #pragma GCC unroll 4
@@ -70,12 +88,12 @@ ATTENTION_INLINE double exact_product(const double* q, const float* key, Index D
   };
 #pragma GCC unroll 8
   for (int round = 0; round < 2 * kRounds; ++round) {
-    add_round(round * kRound);
+    add_round(round * kHalfRound);
   }
   double rest = 0;
   if (kRounds == 0) {
     Index d = 0;
-    for (; d + kRound <= D; d += kRound) {
+    for (; d + kHalfRound <= D; d += kHalfRound) {
       add_round(d);
     }
     for (; d < D; ++d) {
@@ -127,27 +145,36 @@ ATTENTION_INLINE void score_keys(const ScoredQuery& query, Rows<T> keys, Index D
 }
 
 /// out[c] += weights[n] * value n, column c, over the keys [range.begin, range.end) in their order,
-/// for kVectors vectors of columns.
-template <int kVectors, class T>
+/// for kPairs pairs of vectors of columns.
+template <int kPairs, class T>
 ATTENTION_INLINE void add_columns(const float* weights, Rows<T> values, KeyRange range,
                                   float* out) {
-  Vec sum[kVectors];
-#pragma GCC unroll 8
-  for (int c = 0; c < kVectors; ++c) {
-    sum[c] = load(out + c * kLanes);
+  Vec sum[kPairs][2];
+#pragma GCC unroll 4
+  for (int p = 0; p < kPairs; ++p) {
+    float* const place = out + p * 2 * kLanes;
+    sum[p][0] = load(place);
+    sum[p][1] = load(place + kLanes);
+    to_pair_order(values.data, sum[p]);
   }
   const T* value = values.at(range.begin);
   for (Index n = range.begin; n < range.end; ++n) {
     const Vec weight = set1(weights[n]);
-#pragma GCC unroll 8
-    for (int c = 0; c < kVectors; ++c) {
-      sum[c] = fma(weight, load_converted(value + c * kLanes), sum[c]);
+#pragma GCC unroll 4
+    for (int p = 0; p < kPairs; ++p) {
+      Vec pair[2];
+      load_pair(value + p * 2 * kLanes, pair);
+      sum[p][0] = fma(weight, pair[0], sum[p][0]);
+      sum[p][1] = fma(weight, pair[1], sum[p][1]);
     }
     value += values.row;
   }
-#pragma GCC unroll 8
-  for (int c = 0; c < kVectors; ++c) {
-    store(out + c * kLanes, sum[c]);
+#pragma GCC unroll 4
+  for (int p = 0; p < kPairs; ++p) {
+    float* const place = out + p * 2 * kLanes;
+    from_pair_order(values.data, sum[p]);
+    store(place, sum[p][0]);
+    store(place + kLanes, sum[p][1]);
   }
 }
 
@@ -161,15 +188,15 @@ ATTENTION_INLINE void add_all_columns(const float* weights, Rows<T> values, KeyR
   Index c = 0;
   const auto from_column = [&] { return Rows<T>{.data = values.data + c, .row = values.row}; };
   for (; c + kMostColumns <= Dv; c += kMostColumns) {
-    add_columns<8>(weights, from_column(), range, out + c);
-  }
-  for (; c + 4 * kLanes <= Dv; c += 4 * kLanes) {
     add_columns<4>(weights, from_column(), range, out + c);
   }
-  for (; c + kLanes <= Dv; c += kLanes) {
+  for (; c + 4 * kLanes <= Dv; c += 4 * kLanes) {
+    add_columns<2>(weights, from_column(), range, out + c);
+  }
+  for (; c + 2 * kLanes <= Dv; c += 2 * kLanes) {
     add_columns<1>(weights, from_column(), range, out + c);
   }
-  if (c < Dv) {
+  for (; c < Dv; c += kLanes) {
     Vec sum = load(out + c);
     for (Index n = range.begin; n < range.end; ++n) {
       sum = fma(set1(weights[n]), load_strided(values.at(n) + c, 1, Dv - c), sum);

@@ -15,6 +15,10 @@
 ///   fraction(x)           x - floor(x) (0 for infinities)
 ///   times_exp2_floor(a, x)  a * 2^floor(x), x <= 127; 0 for x = -inf; NaN if a is NaN
 ///   load_converted, store_converted   kLanes elements of float or of a 16-bit type
+///   load_pair(p, x)       2 kLanes elements, in the order of two vectors that is quickest for
+///   their
+///                         type; to_pair_order(p, x), from_pair_order(p, x) from and to natural
+///                         order
 ///   transpose             of kLanes vectors
 ///   sums_of_lanes(x)      lane n: the sum of the lanes of x[n]
 ///   bits_of_64_bytes      of bytes that are 0 or 1
@@ -48,6 +52,16 @@ ATTENTION_INLINE Index least(Index a, Index b) {
 ATTENTION_INLINE Index largest(Index a, Index b) {
   return a < b ? b : a;
 }
+
+template <class T>
+ATTENTION_INLINE void load_pair(const T* p, Vec (&x)[2]) {
+  x[0] = load_converted(p);
+  x[1] = load_converted(p + kLanes);
+}
+template <class T>
+ATTENTION_INLINE void to_pair_order(const T* /*type*/, Vec (& /*x*/)[2]) {}
+template <class T>
+ATTENTION_INLINE void from_pair_order(const T* /*type*/, Vec (& /*x*/)[2]) {}
 
 /// Replaces each x <= 127 by 2^x; exactly 1 for 0, 0 for -inf, NaN for NaN.
 ///

@@ -88,6 +88,24 @@ ATTENTION_INLINE Vec load_converted(const Bfloat16* p) {
   const __m128i bits = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
   return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16));
 }
+/// Two elements to a word: the even ones, then the odd ones.
+ATTENTION_INLINE void load_pair(const Bfloat16* p, Vec (&x)[2]) {
+  const __m256i words = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  x[0] = _mm256_castsi256_ps(_mm256_slli_epi32(words, 16));
+  x[1] = _mm256_castsi256_ps(_mm256_and_si256(words, _mm256_set1_epi32(-0x10000)));
+}
+ATTENTION_INLINE void to_pair_order(const Bfloat16* /*type*/, Vec (&x)[2]) {
+  const __m256d even = _mm256_castps_pd(_mm256_shuffle_ps(x[0], x[1], 0x88));
+  const __m256d odd = _mm256_castps_pd(_mm256_shuffle_ps(x[0], x[1], 0xDD));
+  x[0] = _mm256_castpd_ps(_mm256_permute4x64_pd(even, 0xD8));
+  x[1] = _mm256_castpd_ps(_mm256_permute4x64_pd(odd, 0xD8));
+}
+ATTENTION_INLINE void from_pair_order(const Bfloat16* /*type*/, Vec (&x)[2]) {
+  const __m256 low = _mm256_unpacklo_ps(x[0], x[1]);
+  const __m256 high = _mm256_unpackhi_ps(x[0], x[1]);
+  x[0] = _mm256_permute2f128_ps(low, high, 0x20);
+  x[1] = _mm256_permute2f128_ps(low, high, 0x31);
+}
 ATTENTION_INLINE Vec load_converted(const Float16* p) {
   return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
 }

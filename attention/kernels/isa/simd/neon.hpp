@@ -88,6 +88,23 @@ ATTENTION_INLINE Vec load_converted(const Bfloat16* p) {
   const uint16x4_t bits = vld1_u16(reinterpret_cast<const std::uint16_t*>(p));
   return vreinterpretq_f32_u32(vshlq_n_u32(vmovl_u16(bits), 16));
 }
+/// Two elements to a word: the even ones, then the odd ones.
+ATTENTION_INLINE void load_pair(const Bfloat16* p, Vec (&x)[2]) {
+  const uint16x8_t elements = vld1q_u16(reinterpret_cast<const std::uint16_t*>(p));
+  const uint32x4_t words = vreinterpretq_u32_u16(elements);
+  x[0] = vreinterpretq_f32_u32(vshlq_n_u32(words, 16));
+  x[1] = vreinterpretq_f32_u32(vandq_u32(words, vdupq_n_u32(0xFFFF0000U)));
+}
+ATTENTION_INLINE void to_pair_order(const Bfloat16* /*type*/, Vec (&x)[2]) {
+  const float32x4x2_t pair = vuzpq_f32(x[0], x[1]);
+  x[0] = pair.val[0];
+  x[1] = pair.val[1];
+}
+ATTENTION_INLINE void from_pair_order(const Bfloat16* /*type*/, Vec (&x)[2]) {
+  const float32x4x2_t natural = vzipq_f32(x[0], x[1]);
+  x[0] = natural.val[0];
+  x[1] = natural.val[1];
+}
 ATTENTION_INLINE Vec load_converted(const Float16* p) {
   const uint16x4_t bits = vld1_u16(reinterpret_cast<const std::uint16_t*>(p));
   return vcvt_f32_f16(vreinterpret_f16_u16(bits));
