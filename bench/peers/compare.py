@@ -97,21 +97,23 @@ def main() -> None:
         layer_results = layers.timed(args.threads, args.rounds, args.seconds)
         print("\n" + layers.table(layer_results))
 
-    growths, longest = {}, max(problem.L for problem in shapes)
+    growths = {}
     if not args.no_memory:
         for each in contenders:
-            growths[each.name] = {
-                mode: peak_memory.measured_growth(each.name, args.threads, longest, mode)
-                for mode in ("full", "causal")
-            }
-        print("\n" + report.memory_table(growths, contenders, longest))
+            lengths = peak_memory.LENGTHS if each.name == contenders[0].name else peak_memory.LENGTHS[:1]
+            for length in lengths:
+                growths[f"{each.name} L{length}"] = {
+                    mode: peak_memory.measured_growth(each.name, args.threads, length, mode)
+                    for mode in ("full", "causal")
+                }
+        print("\n" + report.memory_table(growths, contenders))
     if args.json:
         data = {
             "cpu": cpu, "flags": flags, "threads": args.threads, "commit": machine.commit(), "peak": peak,
             "notes": notes, "versions": {each.name: each.version for each in contenders},
             "problems": [report.data_of(outcome) for outcome in outcomes],
             "layers": layer_results,
-            "memory_mib": {"L": longest, "growth": growths},
+            "memory_mib": growths,
         }
         args.json.write_text(json.dumps(data, indent=2) + "\n")
 

@@ -102,16 +102,17 @@ def standings(outcomes: list[Outcome]) -> str:
 
 
 def memory_table(
-    growths: dict[str, dict[str, float | None]], contenders: list[Contender], length: int
+    growths: dict[str, dict[str, float | None]], contenders: list[Contender]
 ) -> str:
-    """The measured growth of memory in one call, by contender."""
-    lines = [f"peak memory of one call at H8 D64 L{length}, MiB", f"  {'':17}{'full':>10}{'causal':>10}"]
-    for contender in contenders:
+    """The measured growth of memory in one call, by contender and length."""
+    lines = ["peak memory of one call at H1 D64, output included, MiB", f"  {'':24}{'full':>10}{'causal':>10}"]
+    by_name = {contender.name: contender for contender in contenders}
+    for label, growth in growths.items():
         cells = ""
-        for mode, mib in growths[contender.name].items():
-            mark = MARK if contender.materialises[mode] else " "
+        for mode, mib in growth.items():
+            mark = MARK if by_name[label.split()[0]].materialises[mode] else " "
             cells += f"{'failed' if mib is None else f'{mib:.1f}{mark}':>10}"
-        lines.append(f"  {contender.name:17}{cells}")
+        lines.append(f"  {label:24}{cells}")
     return "\n".join(lines)
 
 

@@ -94,7 +94,18 @@ void check_device(const char* function, const char* argument, nb::handle object)
   }
 }
 
+/// True for an array of NumPy itself, not of a subclass: it lies in the memory of the CPU, and what
+/// only other libraries have need not be asked for, which takes longer than a small problem.
+bool is_plain_numpy(nb::handle object) {
+  static PyObject* const kType =
+      nb::object(nb::module_::import_("numpy").attr("ndarray")).release().ptr();
+  return reinterpret_cast<PyObject*>(Py_TYPE(object.ptr())) == kType;
+}
+
 void check_exportable(const char* function, const char* argument, nb::handle object) {
+  if (is_plain_numpy(object)) {
+    return;
+  }
   if (nb::isinstance<nb::capsule>(object) ||
       (!nb::hasattr(object, "__dlpack__") && PyObject_CheckBuffer(object.ptr()) == 0)) {
     throw_type_error(function, argument, "must be an array with __dlpack__ or the buffer protocol",
@@ -120,6 +131,9 @@ void check_exportable(const char* function, const char* argument, nb::handle obj
 }  // namespace
 
 Library library_of(nb::handle array) {
+  if (is_plain_numpy(array)) {
+    return Library::numpy;
+  }
   const nb::object module = nb::getattr(array.type(), "__module__", nb::str(""));
   const auto name = text_of(module);
   if (name.starts_with("torch")) {

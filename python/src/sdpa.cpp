@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -223,7 +225,9 @@ struct Call {
                         .D = q.size(last),
                         .Dv = problem.Dv,
                         .dtype = kDTypeOf<T>};
-    std::vector<std::byte> workspace(sdpa_workspace_size(size, options.execution));
+    const std::size_t bytes = sdpa_workspace_size(size, options.execution);
+    const auto memory = std::make_unique_for_overwrite<std::byte[]>(bytes);
+    const std::span<std::byte> workspace(memory.get(), bytes);
     if (element_count(problem.outer) == 0) {  // nothing to compute, but rules to break
       sdpa_into(SdpaOutputs<T>{.out = without_batch(outputs.out)}, without_batch(q),
                 without_batch(k), without_batch(v), options, workspace);
@@ -294,16 +298,16 @@ nb::tuple attend(const Arguments& a, const SdpaRequest& request, Library library
             });
     out = a.out.writable<T>();
   } else {
-    results.out = Tensor<T>(out_shape);
+    results.out = Tensor<T>::for_overwrite(out_shape);
     out = results.out.view();
   }
   SdpaOutputs<T> outputs{.out = raised(out, rank)};
   if (request.return_lse) {
-    results.lse = Tensor<Accumulator<T>>(lse_shape);
+    results.lse = Tensor<Accumulator<T>>::for_overwrite(lse_shape);
     outputs.lse = raised(results.lse.view(), rank - 1);
   }
   if (request.return_weights) {
-    results.weights = Tensor<Accumulator<T>>(weights_shape);
+    results.weights = Tensor<Accumulator<T>>::for_overwrite(weights_shape);
     outputs.weights = raised(results.weights.view(), rank);
   }
 
