@@ -304,9 +304,9 @@ AttentionOutput MultiHeadAttention::forward(TensorView<const float> query,
       {.B = B, .H = num_heads(), .L = L, .S = S, .appended = appended}, options.execution.threads);
 
   const Execution& execution = options.execution;
-  const std::int64_t longest = std::max<std::int64_t>({L, S, 1});
-  const std::int64_t together =
-      std::min(std::max<std::int64_t>(kRowsTogether / longest, 1), std::max<std::int64_t>(B, 1));
+  const std::int64_t fitting = kRowsTogether / std::max({L, S, std::int64_t{1}});
+  const std::int64_t entries = std::max(B, std::int64_t{1});
+  const std::int64_t together = std::clamp(fitting, std::int64_t{1}, entries);
   Tensor<float> q = Tensor<float>::for_overwrite({together, L, embed_dim()});
   Tensor<float> k = keys_for_overwrite({together, S, embed_dim()}, appended, storage_.bias_k);
   Tensor<float> v = keys_for_overwrite({together, S, embed_dim()}, appended, storage_.bias_v);
