@@ -100,7 +100,7 @@ def main() -> None:
     growths = {}
     if not args.no_memory:
         for each in contenders:
-            lengths = peak_memory.LENGTHS if each.name == contenders[0].name else peak_memory.LENGTHS[:1]
+            lengths = peak_memory.LENGTHS if each.name == "attention_cpp" else peak_memory.LENGTHS[:1]
             for length in lengths:
                 growths[f"{each.name} L{length}"] = {
                     mode: peak_memory.measured_growth(each.name, args.threads, length, mode)

@@ -12,7 +12,7 @@ import contenders
 from problems import Problem
 
 HEADS = 1
-# Of all contenders, and of the first one besides: a matrix of weights would take 16 GiB there.
+# The first for all contenders, the second for this library alone: a matrix of weights would take 16 GiB there.
 LENGTHS = (8192, 65536)
 SIZE = 64
 

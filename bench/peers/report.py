@@ -101,9 +101,7 @@ def standings(outcomes: list[Outcome]) -> str:
     return "\n".join(lines)
 
 
-def memory_table(
-    growths: dict[str, dict[str, float | None]], contenders: list[Contender]
-) -> str:
+def memory_table(growths: dict[str, dict[str, float | None]], contenders: list[Contender]) -> str:
     """The measured growth of memory in one call, by contender and length."""
     lines = ["peak memory of one call at H1 D64, output included, MiB", f"  {'':24}{'full':>10}{'causal':>10}"]
     by_name = {contender.name: contender for contender in contenders}

@@ -97,9 +97,12 @@ void check_device(const char* function, const char* argument, nb::handle object)
 /// True for an array of NumPy itself, not of a subclass: it lies in the memory of the CPU, and what
 /// only other libraries have need not be asked for, which takes longer than a small problem.
 bool is_plain_numpy(nb::handle object) {
-  static PyObject* const kType =
-      nb::object(nb::module_::import_("numpy").attr("ndarray")).release().ptr();
-  return reinterpret_cast<PyObject*>(Py_TYPE(object.ptr())) == kType;
+  static PyObject* type =
+      nullptr;  // guarded by the interpreter's lock, as an import may give it up
+  if (type == nullptr) {
+    type = nb::object(nb::module_::import_("numpy").attr("ndarray")).release().ptr();
+  }
+  return reinterpret_cast<PyObject*>(Py_TYPE(object.ptr())) == type;
 }
 
 void check_exportable(const char* function, const char* argument, nb::handle object) {

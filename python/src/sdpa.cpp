@@ -8,7 +8,6 @@
 #include <string>
 #include <type_traits>
 #include <utility>
-#include <vector>
 
 #include <attention/core/error.hpp>
 #include <attention/ops/sdpa.hpp>

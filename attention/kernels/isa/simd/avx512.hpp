@@ -84,19 +84,19 @@ ATTENTION_INLINE void load_pair(const Bfloat16* p, Vec (&x)[2]) {
   x[0] = _mm512_castsi512_ps(_mm512_slli_epi32(words, 16));
   x[1] = _mm512_castsi512_ps(_mm512_and_si512(words, _mm512_set1_epi32(-0x10000)));
 }
+/// Of the 32 elements of x, those that `first` names go into x[0], those `step` after them into
+/// x[1].
+ATTENTION_INLINE void permute(Vec (&x)[2], __m512i first, int step) {
+  const __m512i second = _mm512_add_epi32(first, _mm512_set1_epi32(step));
+  const Vec before[2] = {x[0], x[1]};
+  x[0] = _mm512_permutex2var_ps(before[0], first, before[1]);
+  x[1] = _mm512_permutex2var_ps(before[0], second, before[1]);
+}
 ATTENTION_INLINE void to_pair_order(const Bfloat16* /*type*/, Vec (&x)[2]) {
-  const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
-  const __m512i odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));
-  const Vec natural[2] = {x[0], x[1]};
-  x[0] = _mm512_permutex2var_ps(natural[0], even, natural[1]);
-  x[1] = _mm512_permutex2var_ps(natural[0], odd, natural[1]);
+  permute(x, _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30), 1);
 }
 ATTENTION_INLINE void from_pair_order(const Bfloat16* /*type*/, Vec (&x)[2]) {
-  const __m512i first = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-  const __m512i second = _mm512_add_epi32(first, _mm512_set1_epi32(8));
-  const Vec pair[2] = {x[0], x[1]};
-  x[0] = _mm512_permutex2var_ps(pair[0], first, pair[1]);
-  x[1] = _mm512_permutex2var_ps(pair[0], second, pair[1]);
+  permute(x, _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23), 8);
 }
 ATTENTION_INLINE Vec load_converted(const Float16* p) {
   return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
