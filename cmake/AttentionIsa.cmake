@@ -6,9 +6,10 @@ function(attention_isas list)
   cmake_parse_arguments(PARSE_ARGV 1 isa "" "" "SOURCES")
   set(portable "")
   if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
-    set(names portable avx2 avx512)
+    set(names portable avx2 avx512 avx512_bf16)
     set(avx2 -mavx2 -mfma -mf16c)
     set(avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c -mprefer-vector-width=512)
+    set(avx512_bf16 ${avx512} -mavx512bf16)
   elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)$")
     set(names portable neon)
     set(neon -DATTENTION_KERNEL_NEON)
@@ -23,7 +24,7 @@ function(attention_isas list)
     # g++ 12 finds its own AVX-512 intrinsics suspicious, and tells of an ABI that nothing here crosses.
     target_compile_options(
       ${target} PRIVATE ${${name}} -fno-exceptions -fno-rtti $<$<NOT:$<CONFIG:Debug>>:-O3>
-                        $<$<CXX_COMPILER_ID:GNU>:-Wno-psabi -Wno-maybe-uninitialized>)
+                        $<$<CXX_COMPILER_ID:GNU>:-Wno-psabi -Wno-uninitialized -Wno-maybe-uninitialized>)
     target_compile_definitions(${target} PRIVATE ATTENTION_KERNEL_ISA=${name})
     target_include_directories(${target} PRIVATE "${PROJECT_SOURCE_DIR}")
     set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON CXX_VISIBILITY_PRESET hidden

@@ -20,6 +20,9 @@ extern const IsaFunctions kFunctions;
 namespace avx512 {
 extern const IsaFunctions kFunctions;
 }
+namespace avx512_bf16 {
+extern const IsaFunctions kFunctions;
+}
 
 namespace {
 
@@ -30,6 +33,7 @@ constexpr IsaKernels kCompiled[] = {
 #elif defined(__x86_64__)
     {.isa = Isa::avx2, .functions = &avx2::kFunctions},
     {.isa = Isa::avx512, .functions = &avx512::kFunctions},
+    {.isa = Isa::avx512_bf16, .functions = &avx512_bf16::kFunctions},
 #endif
 };
 

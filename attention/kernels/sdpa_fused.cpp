@@ -8,8 +8,9 @@ namespace attention::kernels {
 namespace {
 
 /// Rows that go through the keys together where there are enough of them: each block of keys then
-/// comes from the outer caches once for all.
-constexpr std::int64_t kRowsPerTask = 128;
+/// comes from the outer caches once for all, and is converted or interleaved once if it has 16 bits.
+template <class T>
+constexpr std::int64_t kRowsPerTask = sizeof(T) == sizeof(float) ? 128 : 256;
 /// Tasks for each thread that keep the threads busy to the end.
 constexpr std::int64_t kTasksPerThread = 4;
 
@@ -27,7 +28,7 @@ SdpaFused<T>::SdpaFused(const SdpaProblem<T>& problem, const IsaFunctions& isa,
       group_(problem.Hkv == 0 ? 0 : problem.H / problem.Hkv),
       panels_(divided_up(problem.L * group_, isa.panel_rows)) {
   const std::int64_t most =
-      std::min<std::int64_t>(kMaxPanelsPerTask, divided_up(kRowsPerTask, isa.panel_rows));
+      std::min<std::int64_t>(kMaxPanelsPerTask, divided_up(kRowsPerTask<T>, isa.panel_rows));
   const std::int64_t enough_tasks = kTasksPerThread * threads;
   const std::int64_t fair = problem.B * problem.Hkv * panels_ / enough_tasks;
   panels_per_task_ =

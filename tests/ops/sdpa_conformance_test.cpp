@@ -56,7 +56,7 @@ struct Stratum {
 std::vector<Stratum> strata() {
   std::vector<Stratum> result;
   for (const DType dtype : {DType::float32, DType::float16, DType::bfloat16}) {
-    for (const Isa isa : {Isa::portable, Isa::neon, Isa::avx2, Isa::avx512}) {
+    for (const Isa isa : {Isa::portable, Isa::neon, Isa::avx2, Isa::avx512, Isa::avx512_bf16}) {
       result.push_back({.way = {.path = Path::fused, .isa = isa}, .dtype = dtype});
     }
     result.push_back({.way = {.path = Path::reference}, .dtype = dtype});

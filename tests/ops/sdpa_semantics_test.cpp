@@ -141,7 +141,8 @@ TYPED_TEST(SdpaSemantics, Rule06EveryElementOfTheCallersArraysIsWritten) {
   auto out = Tensor<T>::filled({1, 1, 20, 8}, element_cast<T>(kInfinity));
   auto lse = Tensor<Real>::filled({1, 1, 20}, std::numeric_limits<Real>::infinity());
   auto weights = Tensor<Real>::filled({1, 1, 20, 90}, std::numeric_limits<Real>::infinity());
-  std::vector<std::byte> workspace(1 << 16);
+  std::vector<std::byte> workspace(sdpa_workspace_size(
+      {.L = 20, .S = 90, .D = 8, .Dv = 8, .dtype = kDTypeOf<T>}, options.execution));
   sdpa_into({.out = out.view(), .lse = lse.view(), .weights = weights.view()}, inputs.q, inputs.k,
             inputs.v, options, workspace);
   const auto expected = this->attend(inputs, options);

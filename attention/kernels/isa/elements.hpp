@@ -16,15 +16,28 @@ struct KeyRange {
 };
 
 /// A matrix in memory: element (r, c) lies at data[r * row + c * column].
-struct Matrix {
-  const float* data;
+template <class T>
+struct MatrixOf {
+  const T* data;
   Index row;
   Index column;
 
-  ATTENTION_INLINE Matrix from(Index r, Index c) const {
+  ATTENTION_INLINE MatrixOf from(Index r, Index c) const {
     return {.data = data + r * row + c * column, .row = row, .column = column};
   }
 };
+using Matrix = MatrixOf<float>;
+
+ATTENTION_INLINE float as_float(float x) {
+  return x;
+}
+ATTENTION_INLINE float as_float(Bfloat16 x) {
+  return __builtin_bit_cast(float, std::uint32_t{x.bits} << 16);
+}
+template <class T>
+ATTENTION_INLINE bool is_finite(T x) {
+  return as_float(x) - as_float(x) == 0;
+}
 
 /// kLanes elements from p at this stride, of which `count` exist; 0 for the others.
 template <class T>

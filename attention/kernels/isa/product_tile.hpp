@@ -7,12 +7,46 @@
 namespace attention::kernels::ATTENTION_KERNEL_ISA {
 namespace {
 
+/// A term of a sum of products: kElements of a row times the kElements at p, which are the same for
+/// all lanes. A lane of a lane row holds kElements, made by `joined`, given back by `element`.
+template <class T>
+struct Term;
+template <>
+struct Term<float> {
+  static constexpr int kElements = 1;
+  static ATTENTION_INLINE Vec factor(const float* p) { return set1(*p); }
+  static ATTENTION_INLINE Vec add(Vec row, Vec factor, Vec sum) { return fma(row, factor, sum); }
+  static ATTENTION_INLINE Vec joined(Vec first, Vec /*last*/) { return first; }
+  static ATTENTION_INLINE Vec element(Vec row, Index /*n*/) { return row; }
+};
+#if defined(__AVX512BF16__)
+template <>
+struct Term<Bfloat16> {
+  static constexpr int kElements = 2;
+  static ATTENTION_INLINE Vec factor(const Bfloat16* p) { return set1_pair(p); }
+  static ATTENTION_INLINE Vec add(Vec row, Vec factor, Vec sum) {
+    return fma_pairs(row, factor, sum);
+  }
+  static ATTENTION_INLINE Vec joined(Vec first, Vec last) { return pairs_of(first, last); }
+  static ATTENTION_INLINE Vec element(Vec row, Index n) {
+    return n == 0 ? first_of_pairs(row) : second_of_pairs(row);
+  }
+};
+#endif
+
+/// The terms in which the elements from `begin` up to `end` lie.
+template <class T>
+ATTENTION_INLINE KeyRange terms_of(KeyRange elements) {
+  constexpr Index kElements = Term<T>::kElements;
+  return {.begin = elements.begin / kElements, .end = (elements.end + kElements - 1) / kElements};
+}
+
 /// sum[r][w] += vector w of lane row i * rows(r, i), over i < length in this order, for the vectors
 /// from kFirst; `lanes` is where vector kFirst of lane row 0 lies.
-template <int kFirst, int kWidth, int kRows>
-ATTENTION_INLINE void add_products(Vec (&sum)[kRows][kWidth], const float* lanes, Matrix rows,
+template <int kFirst, int kWidth, int kRows, class T>
+ATTENTION_INLINE void add_products(Vec (&sum)[kRows][kWidth], const float* lanes, MatrixOf<T> rows,
                                    Index length) {
-  const float* from = rows.data;
+  const T* from = rows.data;
   for (Index i = 0; i < length; ++i) {
     Vec row[kWidth - kFirst];
 #pragma GCC unroll 8
@@ -21,10 +55,10 @@ ATTENTION_INLINE void add_products(Vec (&sum)[kRows][kWidth], const float* lanes
     }
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
-      const Vec factor = set1(from[r * rows.row]);
+      const Vec factor = Term<T>::factor(from + r * rows.row);
 #pragma GCC unroll 8
       for (int w = kFirst; w < kWidth; ++w) {
-        sum[r][w] = fma(row[w - kFirst], factor, sum[r][w]);
+        sum[r][w] = Term<T>::add(row[w - kFirst], factor, sum[r][w]);
       }
     }
     lanes += kPanel;

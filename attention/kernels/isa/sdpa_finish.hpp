@@ -13,7 +13,7 @@ namespace {
 struct Panel {
   const SdpaRows* rows;
   std::uint64_t seen;  // lanes that saw a key
-  float* queries;      // D lane rows: q^T, times the sign of the scale
+  float* queries;      // a lane row for each term over D: q^T, times the sign of the scale
   float* out;          // Dv lane rows: sum of weights * value, relative to the maximum
   float* maximum;      // the largest score up to here
   float* sum;          // sum of weights, relative to the maximum

@@ -13,21 +13,24 @@ namespace {
 
 constexpr Index kKeptScoresBytes = Index{1} << 20;
 
-/// Scratch of one task.
+/// Scratch of one task whose products take elements of type T.
+template <class T>
 struct Work {
   Panel panels[kMaxPanelsPerTask];
   BlockScratch block;
   bool keeps_scores;  // for the second pass; those of the block at key j begin at lane row j
   float* scores;
-  float* keys;    // a block of 16-bit keys as float
-  float* values;  // a block of 16-bit values as float
-  float* finite;  // a block of values with zeros for infinities and NaN
+  T* keys;    // a block of keys that are not read in place
+  T* values;  // a block of values that are not read in place
+  T* finite;  // a block of values with zeros for infinities and NaN
 };
 
-Work lay_out(const SdpaHead& head, int panels, Scratch& scratch) {
-  Work work = {};
+template <class T>
+Work<T> lay_out(const SdpaHead& head, int panels, Scratch& scratch) {
+  Work<T> work = {};
+  const Index terms = terms_of<T>(KeyRange{.begin = 0, .end = head.D}).end;
   for (int p = 0; p < panels; ++p) {
-    work.panels[p].queries = scratch.take<float>(head.D * kPanel);
+    work.panels[p].queries = scratch.take<float>(terms * kPanel);
     work.panels[p].out = scratch.take<float>(head.Dv * kPanel);
     work.panels[p].maximum = scratch.take<float>(kPanel);
     work.panels[p].sum = scratch.take<float>(kPanel);
@@ -36,12 +39,14 @@ Work lay_out(const SdpaHead& head, int panels, Scratch& scratch) {
   const Index bytes_a_key = kPanel * static_cast<Index>(sizeof(float));
   work.keeps_scores = head.has_weights && all_keys <= kKeptScoresBytes / bytes_a_key;
   work.scores = scratch.take<float>((work.keeps_scores ? all_keys : kBlock) * kPanel);
-  work.keys = head.element == Element::f32 ? nullptr : scratch.take<float>(kBlock * head.D);
-  work.values = head.element == Element::f32 ? nullptr : scratch.take<float>(kBlock * head.Dv);
-  work.finite = scratch.take<float>(kBlock * head.Dv);
+  work.keys = scratch.take<T>(Operands<T>::place_of_keys(head));
+  work.values = scratch.take<T>(Operands<T>::place_of_values(head));
+  work.finite = scratch.take<T>(kBlock * head.Dv);
   BlockScratch& block = work.block;
   block.scores = work.scores;
   block.weights = work.keeps_scores ? scratch.take<float>(kBlock * kPanel) : work.scores;
+  block.residual =
+      Term<T>::kElements > 1 ? scratch.take<float>(kBlock / Term<T>::kElements * kPanel) : nullptr;
   block.bias = head.mask_use == MaskUse::add ? scratch.take<float>(kBlock * kPanel) : nullptr;
   block.words = scratch.take<std::uint64_t>(kBlock);
   block.largest = scratch.take<float>(kPanel);
@@ -50,7 +55,8 @@ Work lay_out(const SdpaHead& head, int panels, Scratch& scratch) {
 }
 
 /// The scratch of the block at key `begin`.
-BlockScratch scratch_of_block(const Work& work, Index begin) {
+template <class T>
+BlockScratch scratch_of_block(const Work<T>& work, Index begin) {
   BlockScratch block = work.block;
   if (work.keeps_scores) {
     block.scores = work.scores + begin * kPanel;
@@ -69,25 +75,26 @@ KeyRange keys_of(const SdpaTask& task) {
   return range;
 }
 
-/// True when no value of the rows [begin, end) is infinite or NaN.
-bool all_finite(Matrix values, Index Dv, KeyRange rows) {
+/// True when none of `columns` elements of the rows [begin, end) is infinite or NaN.
+template <class T>
+bool all_finite(MatrixOf<T> values, Index columns, KeyRange rows) {
   constexpr int kChains = 4;
   Vec zeros[kChains] = {zero(), zero(), zero(), zero()};  // NaN once an infinity or NaN came
   for (Index n = rows.begin; n < rows.end; ++n) {
-    const Matrix row = values.from(n, 0);
+    const MatrixOf<T> row = values.from(n, 0);
     Index c = 0;
-    for (; values.column == 1 && c + kChains * kLanes <= Dv; c += kChains * kLanes) {
+    for (; values.column == 1 && c + kChains * kLanes <= columns; c += kChains * kLanes) {
 #pragma GCC unroll 4
       for (int i = 0; i < kChains; ++i) {
-        zeros[i] = fma(load(row.data + c + i * kLanes), zero(), zeros[i]);
+        zeros[i] = fma(load_converted(row.data + c + i * kLanes), zero(), zeros[i]);
       }
     }
-    for (; c < Dv; c += kChains * kLanes) {
+    for (; c < columns; c += kChains * kLanes) {
 #pragma GCC unroll 4
       for (int i = 0; i < kChains; ++i) {
         const Index at = c + i * kLanes;
-        if (at < Dv) {
-          const Vec x = load_strided(row.data + at * row.column, row.column, Dv - at);
+        if (at < columns) {
+          const Vec x = load_strided(row.data + at * row.column, row.column, columns - at);
           zeros[i] = fma(x, zero(), zeros[i]);
         }
       }
@@ -97,45 +104,84 @@ bool all_finite(Matrix values, Index Dv, KeyRange rows) {
   return bits_of(equal(sum, zero())) == kAllLanes;
 }
 
+/// The same for the values of the terms in which the keys of a range lie.
+template <class T>
+bool all_finite(const KeyBlock<T>& block, Index Dv, KeyRange keys) {
+  MatrixOf<T> values = block.values;
+  values.column /= Term<T>::kElements;
+  return all_finite(values, Dv * Term<T>::kElements, terms_of<T>(keys));
+}
+
 /// The same for the values that some row of a panel does not see; for all that a task reads of a
 /// block, found out once, unless the panel has few of its own.
-bool all_finite(KeyBlock& block, Index Dv, const BlockView& view) {
-  if (view.shared_end > view.begin()) {
-    return all_finite(block.values, Dv, {.begin = view.shared_end, .end = view.end()});
+template <class T>
+bool all_unseen_finite(KeyBlock<T>& block, Index Dv, const BlockView& view) {
+  if (view.shared_end > view.begin() && view.begin() % Term<T>::kElements == 0) {
+    return all_finite(block, Dv, {.begin = view.shared_end, .end = view.end()});
   }
   if (block.finite == Finite::unknown) {
-    block.finite = all_finite(block.values, Dv, block.seen) ? Finite::yes : Finite::no;
+    block.finite = all_finite(block, Dv, block.seen) ? Finite::yes : Finite::no;
   }
   return block.finite == Finite::yes;
+}
+
+/// True when all rows of a panel see all keys of the terms that the block has for it.
+template <class T>
+bool sees_all(const BlockView& view, const KeyBlock<T>& block) {
+  constexpr int kElements = Term<T>::kElements;
+  return view.visible == Visible::all && view.begin() % kElements == 0 &&
+         (view.end() % kElements == 0 || view.end() == block.seen.end);
+}
+
+/// out = out * factor + weights * values.
+template <class T>
+void add_values(const BlockScratch& scratch, const BlockView& view, MatrixOf<T> values, Index Dv,
+                const float* factor, float* out) {
+  value_block(scratch.weights, values, Dv, terms_of<T>(view.range), factor, out);
+  if (view.few.vectors != 0) {
+    value_block(scratch.residual, values, Dv, terms_of<T>(view.few.range), nullptr, out);
+  }
+}
+
+/// Element n % kElements of column c in the term of key n.
+template <class T, class Pointer>
+Pointer value_of_key(Pointer data, MatrixOf<T> values, Index n, Index c) {
+  constexpr int kElements = Term<T>::kElements;
+  return data + n / kElements * values.row + c * values.column + n % kElements;
 }
 
 /// out = out * factor + weights * values where some cells are blocked. A weight of 0 times an
 /// infinity would be NaN in rows that must not know of it: such values are added by themselves, to
 /// the rows that see them.
-void add_partly_visible(const Panel& panel, const BlockView& view, const Work& work,
-                        KeyBlock& block, Index Dv, const float* factor) {
+template <class T>
+void add_partly_visible(const Panel& panel, const BlockView& view, const Work<T>& work,
+                        KeyBlock<T>& block, Index Dv, const float* factor) {
+  constexpr int kElements = Term<T>::kElements;
   const float* const weights = work.block.weights;
-  const Matrix values = block.values;
-  if (all_finite(block, Dv, view)) {
-    value_block(weights, values, Dv, view.range, factor, panel.out);
+  const MatrixOf<T> values = block.values;
+  if (all_unseen_finite(block, Dv, view)) {
+    add_values(work.block, view, values, Dv, factor, panel.out);
     return;
   }
-  const auto value = [&](Index n, Index c) { return *values.from(n, c).data; };
-  for (Index n = view.begin(); n < view.end(); ++n) {
+  const MatrixOf<T> finite = {.data = work.finite, .row = kElements * Dv, .column = kElements};
+  const KeyRange terms = terms_of<T>(KeyRange{.begin = view.begin(), .end = view.end()});
+  for (Index n = terms.begin * kElements; n < terms.end * kElements; ++n) {
     for (Index c = 0; c < Dv; ++c) {
-      work.finite[n * Dv + c] = value(n, c) - value(n, c) == 0 ? value(n, c) : 0.0F;
+      const T x = *value_of_key(values.data, values, n, c);
+      *value_of_key(work.finite, finite, n, c) = is_finite(x) ? x : T{};
     }
   }
-  value_block(weights, {.data = work.finite, .row = Dv, .column = 1}, Dv, view.range, factor,
-              panel.out);
+  add_values(work.block, view, finite, Dv, factor, panel.out);
   for (Index n = view.begin(); n < view.end(); ++n) {
     for (Index c = 0; c < Dv; ++c) {
-      if (value(n, c) - value(n, c) == 0) {
+      const T x = *value_of_key(values.data, values, n, c);
+      if (is_finite(x)) {
         continue;
       }
       for (int lane = 0; lane < kPanel; lane += kLanes) {
         const auto bits = static_cast<std::uint32_t>(work.block.words[n] >> lane);
-        const Vec term = mul(load(weights + n * kPanel + lane), set1(value(n, c)));
+        const Vec row = load(weights + n / kElements * kPanel + lane);
+        const Vec term = mul(Term<T>::element(row, n % kElements), set1(as_float(x)));
         float* const out = panel.out + c * kPanel + lane;
         store(out, select(mask_of(bits), add(load(out), term), load(out)));
       }
@@ -144,24 +190,25 @@ void add_partly_visible(const Panel& panel, const BlockView& view, const Work& w
 }
 
 /// One panel through one block of keys.
-void add_block(const SdpaHead& head, Panel& panel, const Work& work, KeyBlock& block) {
+template <class T>
+void add_block(const SdpaHead& head, Panel& panel, const Work<T>& work, KeyBlock<T>& block) {
   const BlockScratch scratch = scratch_of_block(work, block.begin);
-  const BlockView view =
-      view_block(head, panel, block.begin, block.size, scratch.words, scratch.bias);
+  BlockView view = view_block(head, panel, block.begin, block.size, scratch.words, scratch.bias);
   if (view.visible == Visible::none) {
     return;
   }
+  view.few = few_keys<T>(*panel.rows, block.begin, view);
   score_visible(head, panel, view, block, scratch);
   const float to_log2 = score_units(head).to_log2;
   const Raised raised = raise_maximum(panel, to_log2, scratch.largest, scratch.factor);
   if (raised.any_large) {
-    exponentiate<true>(panel, to_log2, view, scratch);
+    exponentiate<true, T>(panel, to_log2, view, scratch);
   } else {
-    exponentiate<false>(panel, to_log2, view, scratch);
+    exponentiate<false, T>(panel, to_log2, view, scratch);
   }
   const float* const factor = raised.changed ? scratch.factor : nullptr;
-  if (view.visible == Visible::all) {
-    value_block(scratch.weights, block.values, head.Dv, view.range, factor, panel.out);
+  if (sees_all(view, block)) {
+    add_values(scratch, view, block.values, head.Dv, factor, panel.out);
   } else {
     add_partly_visible(panel, view, work, block, head.Dv, factor);
   }
@@ -188,8 +235,9 @@ void store_weights(const SdpaHead& head, const SdpaRows& rows, Index block, Inde
 }
 
 /// The second pass over one block: exp2(exponent) / sum, 0 where a cell is blocked.
-void write_block_weights(const SdpaHead& head, Panel& panel, const Work& work,
-                         const KeyBlock& block) {
+template <class T>
+void write_block_weights(const SdpaHead& head, Panel& panel, const Work<T>& work,
+                         const KeyBlock<T>& block) {
   const BlockScratch scratch = scratch_of_block(work, block.begin);
   const BlockView view =
       view_block(head, panel, block.begin, block.size, scratch.words, scratch.bias);
@@ -220,33 +268,23 @@ void write_block_weights(const SdpaHead& head, Panel& panel, const Work& work,
   store_weights(head, *panel.rows, block.begin, block.size, scratch.weights);
 }
 
-}  // namespace
-
-std::size_t sdpa_forward_scratch(const SdpaHead& head, int panels) noexcept {
+template <class T>
+Index scratch_size(const SdpaHead& head, int panels) {
   Scratch scratch(nullptr);
-  lay_out(head, panels, scratch);
-  return static_cast<std::size_t>(scratch.used());
+  lay_out<T>(head, panels, scratch);
+  return scratch.used();
 }
 
-void sdpa_forward(const SdpaTask& task, std::byte* base) noexcept {
+template <class T>
+void attend(const SdpaTask& task, std::byte* base) {
   const SdpaHead& head = task.head;
   const int panels = task.panels;
   Scratch scratch(base);
-  Work work = lay_out(head, panels, scratch);
+  Work<T> work = lay_out<T>(head, panels, scratch);
   for (int p = 0; p < panels; ++p) {
     work.panels[p].rows = task.rows + p;
-    begin_panel(head, work.panels[p]);
+    begin_panel<T>(head, work.panels[p]);
   }
-  const auto keys_of_block = [&](Index block, KeyRange rows) {
-    return as_floats(at_element(head.k, head.element, block * head.k_row), head.element,
-                     {.data = nullptr, .row = head.k_row, .column = head.k_feature}, rows, head.D,
-                     work.keys);
-  };
-  const auto values_of_block = [&](Index block, KeyRange rows) {
-    return as_floats(at_element(head.v, head.element, block * head.v_row), head.element,
-                     {.data = nullptr, .row = head.v_row, .column = head.v_feature}, rows, head.Dv,
-                     work.values);
-  };
   const KeyRange range = keys_of(task);
   const auto seen_of_block = [&](Index block) {
     return KeyRange{.begin = largest(range.begin - block, 0),
@@ -254,12 +292,12 @@ void sdpa_forward(const SdpaTask& task, std::byte* base) noexcept {
   };
   for (Index block = range.begin / kBlock * kBlock; block < range.end; block += kBlock) {
     const KeyRange seen = seen_of_block(block);
-    KeyBlock key_block = {.begin = block,
-                          .size = seen.end,
-                          .keys = keys_of_block(block, seen),
-                          .values = values_of_block(block, seen),
-                          .seen = seen,
-                          .finite = Finite::unknown};
+    KeyBlock<T> key_block = {.begin = block,
+                             .size = seen.end,
+                             .keys = Operands<T>::keys(head, block, seen, work.keys),
+                             .values = Operands<T>::values(head, block, seen, work.values),
+                             .seen = seen,
+                             .finite = Finite::unknown};
     for (int p = 0; p < panels; ++p) {
       add_block(head, work.panels[p], work, key_block);
     }
@@ -270,14 +308,35 @@ void sdpa_forward(const SdpaTask& task, std::byte* base) noexcept {
   for (Index block = 0; head.has_weights && panels == 1 && block < head.S; block += kBlock) {
     const KeyRange seen = seen_of_block(block);
     const bool again = !work.keeps_scores && seen.begin < seen.end;
-    write_block_weights(head, work.panels[0], work,
-                        {.begin = block,
-                         .size = least(head.S - block, kBlock),
-                         .keys = again ? keys_of_block(block, seen) : Matrix{},
-                         .values = {},
-                         .seen = seen,
-                         .finite = Finite::unknown});
+    write_block_weights<T>(
+        head, work.panels[0], work,
+        {.begin = block,
+         .size = least(head.S - block, kBlock),
+         .keys = again ? Operands<T>::keys(head, block, seen, work.keys) : MatrixOf<T>{},
+         .values = {},
+         .seen = seen,
+         .finite = Finite::unknown});
   }
+}
+
+}  // namespace
+
+std::size_t sdpa_forward_scratch(const SdpaHead& head, int panels) noexcept {
+#if defined(__AVX512BF16__)
+  if (head.element == Element::bf16) {
+    return static_cast<std::size_t>(scratch_size<Bfloat16>(head, panels));
+  }
+#endif
+  return static_cast<std::size_t>(scratch_size<float>(head, panels));
+}
+
+void sdpa_forward(const SdpaTask& task, std::byte* scratch) noexcept {
+#if defined(__AVX512BF16__)
+  if (task.head.element == Element::bf16) {
+    return attend<Bfloat16>(task, scratch);
+  }
+#endif
+  attend<float>(task, scratch);
 }
 
 }  // namespace attention::kernels::ATTENTION_KERNEL_ISA

@@ -34,7 +34,8 @@ ATTENTION_INLINE ScoreUnits score_units(const SdpaHead& head) {
 
 /// Turns scores into exponents of 2, relative to the maximum of a lane. Where the maximum is so
 /// large that the rounding of maximum * to_log2 matters, the difference comes first: then the
-/// largest score gives exactly 0. One lane's way has no influence on another's.
+/// largest score gives exactly 0. Else it gives at most 2^-13, so that its weight is 1 where
+/// weights are rounded to 16 bits. One lane's way has no influence on another's.
 template <bool kAnyLarge>
 struct Exponents {
   Vec to_log2;
@@ -47,7 +48,7 @@ struct Exponents {
     // 0 while a lane saw nothing but -inf.
     maximum = select(equal(its_maximum, set1(-kInfinity)), zero(), its_maximum);
     origin = mul(maximum, to_log2);
-    large = less(set1(kFmaRoundsOnce ? 0x1p20F : -1.0F), abs(origin));
+    large = less(set1(kFmaRoundsOnce ? 0x1p12F : -1.0F), abs(origin));
   }
   ATTENTION_INLINE Vec of(Vec score) const {
     const Vec fused = fma(score, to_log2, sub(zero(), origin));

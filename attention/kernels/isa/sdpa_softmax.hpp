@@ -76,13 +76,14 @@ void select_visible(const BlockView& view, Index begin, const std::uint64_t* wor
 /// Whether all values of a block are finite; found out when somebody asks.
 enum class Finite : std::uint8_t { unknown, no, yes };
 
-/// A block of keys: its first key, how many there are, the rows of keys and values from there, and
-/// which of them the task reads.
+/// A block of keys: its first key, how many there are, the rows of keys and values from there, as
+/// products of type T take them, and which of them the task reads.
+template <class T>
 struct KeyBlock {
   Index begin;
   Index size;
-  Matrix keys;
-  Matrix values;
+  MatrixOf<T> keys;
+  MatrixOf<T> values;
   KeyRange seen;
   Finite finite;
 };
@@ -90,7 +91,8 @@ struct KeyBlock {
 /// What is computed of a block for one panel.
 struct BlockScratch {
   float* scores;         // kBlock lane rows
-  float* weights;        // kBlock lane rows; may be the scores
+  float* weights;        // kBlock lane rows, by terms of keys; may be the scores
+  float* residual;       // as weights, of few keys: what their rounding took off
   float* bias;           // kBlock lane rows, for an additive mask
   std::uint64_t* words;  // kBlock: the lanes that see a key
   float* largest;        // one lane row: of the scores
@@ -98,10 +100,12 @@ struct BlockScratch {
 };
 
 /// The scores of a block, blocked cells -inf, and each lane's largest.
+template <class T>
 void score_visible(const SdpaHead& head, const Panel& panel, const BlockView& view,
-                   const KeyBlock& block, const BlockScratch& scratch) {
+                   const KeyBlock<T>& block, const BlockScratch& scratch) {
   const ScoreUnits units = score_units(head);
-  const Queries queries = {.data = panel.queries, .D = head.D};
+  const Queries queries = {.data = panel.queries,
+                           .terms = terms_of<T>(KeyRange{.begin = 0, .end = head.D}).end};
   float* const scores = scratch.scores;
   for (int lane = 0; lane < kPanel; lane += kLanes) {
     store(scratch.largest + lane, set1(-kInfinity));
@@ -158,12 +162,32 @@ Raised raise_maximum(const Panel& panel, float to_log2, const float* largest_sco
   return raised;
 }
 
-/// weights = exp2(exponents of the scores) for kWidth vectors of the keys [begin, end); adds them
-/// to sum.
-template <bool kAnyLarge, int kWidth>
-__attribute__((noinline)) void exponentials_of(const float* scores, float to_log2,
-                                               const float* maximum, KeyRange keys, float* weights,
-                                               float* sum) {
+/// Keys that share a term with the first or last of [begin, end) but are not in it get the score
+/// -inf, for kWidth vectors.
+template <int kWidth, class T>
+ATTENTION_INLINE void fill_terms(KeyRange keys, float* scores) {
+  const KeyRange terms = terms_of<T>(keys);
+  const auto fill = [&](Index begin, Index end) __attribute__((always_inline)) {
+    for (Index n = begin; n < end; ++n) {
+      for (int w = 0; w < kWidth; ++w) {
+        store(scores + n * kPanel + w * kLanes, set1(-kInfinity));
+      }
+    }
+  };
+  fill(terms.begin * Term<T>::kElements, keys.begin);
+  fill(keys.end, terms.end * Term<T>::kElements);
+}
+
+/// weights = exp2(exponents of the scores) for kWidth vectors of the keys [begin, end), a term of
+/// keys to a lane row; adds them to sum.
+template <bool kAnyLarge, int kWidth, class T>
+__attribute__((noinline)) void exponentials_of(float* scores, float to_log2, const float* maximum,
+                                               KeyRange keys, float* weights, float* sum) {
+  constexpr int kKeys = Term<T>::kElements;
+  if (keys.begin >= keys.end) {
+    return;
+  }
+  fill_terms<kWidth, T>(keys, scores);
   Exponents<kAnyLarge> exponents[kWidth];
   Vec total[kWidth];
 #pragma GCC unroll 8
@@ -171,17 +195,22 @@ __attribute__((noinline)) void exponentials_of(const float* scores, float to_log
     exponents[w] = Exponents<kAnyLarge>(to_log2, load(maximum + w * kLanes));
     total[w] = load(sum + w * kLanes);
   }
-  for (Index n = keys.begin; n < keys.end; ++n) {
-    Vec x[kWidth];
+  const KeyRange terms = terms_of<T>(keys);
+  for (Index n = terms.begin; n < terms.end; ++n) {
+    Vec x[kKeys * kWidth];  // vector w of key k at k * kWidth + w
 #pragma GCC unroll 8
-    for (int w = 0; w < kWidth; ++w) {
-      x[w] = exponents[w].of(load(scores + n * kPanel + w * kLanes));
+    for (int i = 0; i < kKeys * kWidth; ++i) {
+      const Index key = n * kKeys + i / kWidth;
+      x[i] = exponents[i % kWidth].of(load(scores + key * kPanel + i % kWidth * kLanes));
     }
     exp2(x);
 #pragma GCC unroll 8
     for (int w = 0; w < kWidth; ++w) {
-      store(weights + n * kPanel + w * kLanes, x[w]);
-      total[w] = add(total[w], x[w]);
+      store(weights + n * kPanel + w * kLanes, Term<T>::joined(x[w], x[(kKeys - 1) * kWidth + w]));
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < kKeys * kWidth; ++i) {
+      total[i % kWidth] = add(total[i % kWidth], x[i]);
     }
   }
 #pragma GCC unroll 8
@@ -190,38 +219,81 @@ __attribute__((noinline)) void exponentials_of(const float* scores, float to_log
   }
 }
 
-/// The weights of a block for the vectors from kFirst, which may see fewer keys than the last ones.
-template <bool kAnyLarge, int kFirst = 0>
-ATTENTION_INLINE void exponentials_by_step(const Panel& panel, float to_log2, const BlockView& view,
-                                           const float* scores, float* weights, float* sum) {
+/// The weights of a block for the vectors from kFirst, kStep at a time: the first ones may see
+/// fewer keys than the last ones.
+template <bool kAnyLarge, class T, int kWidth, int kFirst = 0>
+ATTENTION_INLINE void exponentials_by(const Panel& panel, float to_log2, const BlockView& view,
+                                      float* scores, float* weights, float* sum) {
   if constexpr (kFirst < kVectors) {
     constexpr int kLane = kFirst * kLanes;
-    exponentials_of<kAnyLarge, kStep>(scores + kLane, to_log2, panel.maximum + kLane,
-                                      {.begin = view.begin(), .end = view.range.end[kFirst]},
-                                      weights + kLane, sum + kLane);
-    exponentials_by_step<kAnyLarge, kFirst + kStep>(panel, to_log2, view, scores, weights, sum);
+    exponentials_of<kAnyLarge, kWidth, T>(scores + kLane, to_log2, panel.maximum + kLane,
+                                          {.begin = view.begin(), .end = view.range.end[kFirst]},
+                                          weights + kLane, sum + kLane);
+    exponentials_by<kAnyLarge, T, kWidth, kFirst + kWidth>(panel, to_log2, view, scores, weights,
+                                                           sum);
+  }
+}
+
+/// Joins the weights of a vector, a lane row for each key, to terms, in place; their residual
+/// likewise.
+template <class T>
+void split_weights(KeyRange keys, float* weights, float* residual) {
+  constexpr Index kElements = Term<T>::kElements;
+  const auto weight_of = [&](Index n) __attribute__((always_inline)) {
+    return n < keys.begin || n >= keys.end ? zero() : load(weights + n * kPanel);
+  };
+  const KeyRange terms = terms_of<T>(keys);
+  for (Index n = terms.begin; n < terms.end; ++n) {
+    const Vec first = weight_of(n * kElements);
+    const Vec last = weight_of(n * kElements + kElements - 1);
+    const Vec rounded = Term<T>::joined(first, last);
+    store(weights + n * kPanel, rounded);
+    store(residual + n * kPanel,
+          Term<T>::joined(sub(first, Term<T>::element(rounded, 0)),
+                          sub(last, Term<T>::element(rounded, kElements - 1))));
+  }
+}
+
+/// The weights of a block and, for the vectors with few keys, their residual.
+template <bool kAnyLarge, class T>
+void exponentials_with_residual(const Panel& panel, float to_log2, const BlockView& view,
+                                const BlockScratch& scratch, float* sum) {
+  const FewKeys& few = view.few;
+  for (int w = 0; w < kVectors; ++w) {
+    const int lane = w * kLanes;
+    const KeyRange keys = {.begin = view.begin(), .end = view.range.end[w]};
+    float* const residual = scratch.residual + lane;
+    if (((few.vectors >> w) & 1U) != 0) {
+      exponentials_of<kAnyLarge, 1, float>(scratch.scores + lane, to_log2, panel.maximum + lane,
+                                           keys, scratch.weights + lane, sum + lane);
+      split_weights<T>(keys, scratch.weights + lane, residual);
+      continue;
+    }
+    exponentials_of<kAnyLarge, 1, T>(scratch.scores + lane, to_log2, panel.maximum + lane, keys,
+                                     scratch.weights + lane, sum + lane);
+    const KeyRange terms = terms_of<T>(KeyRange{.begin = keys.begin, .end = few.range.end[w]});
+    for (Index n = terms.begin; n < terms.end; ++n) {
+      store(residual + n * kPanel, zero());
+    }
   }
 }
 
 /// The weights of a block, and what they add to the sum: the block is added up by itself, then
 /// joins the rest.
-template <bool kAnyLarge>
+template <bool kAnyLarge, class T>
 void exponentiate(const Panel& panel, float to_log2, const BlockView& view,
                   const BlockScratch& scratch) {
-  const float* const scores = scratch.scores;
+  float* const scores = scratch.scores;
   float* const weights = scratch.weights;
   float block_sum[kPanel] = {};
   const Index* const ends = view.range.end;
-  if (ends[0] == ends[kVectors - 1]) {
-#pragma GCC unroll 4
-    for (int w = 0; w < kVectors; w += kGroup) {
-      const int lane = w * kLanes;
-      exponentials_of<kAnyLarge, kGroup>(scores + lane, to_log2, panel.maximum + lane,
-                                         {.begin = view.begin(), .end = ends[0]}, weights + lane,
-                                         block_sum + lane);
-    }
+  if (view.few.vectors != 0) {
+    exponentials_with_residual<kAnyLarge, T>(panel, to_log2, view, scratch, block_sum);
+  } else if (ends[0] == ends[kVectors - 1]) {
+    exponentials_by<kAnyLarge, T, kGroup / Term<T>::kElements>(panel, to_log2, view, scores,
+                                                               weights, block_sum);
   } else {
-    exponentials_by_step<kAnyLarge>(panel, to_log2, view, scores, weights, block_sum);
+    exponentials_by<kAnyLarge, T, kStep>(panel, to_log2, view, scores, weights, block_sum);
   }
   for (int lane = 0; lane < kPanel; lane += kLanes) {
     store(panel.sum + lane,

@@ -9,12 +9,24 @@ namespace {
 
 enum class Visible : std::uint8_t { none, some, all };
 
+/// With fewer keys of a block the rounding of weights to 16 bits does not average out.
+inline constexpr Index kFewKeys = 64;
+
+/// The vectors of a panel that see few keys of a block, if products take weights that are rounded:
+/// what the rounding takes off is multiplied too, in a product of its own. It depends on the rows
+/// of a vector and on nothing else.
+struct FewKeys {
+  std::uint32_t vectors;  // a bit for each
+  VectorRange range;      // of the residual; may hold other vectors, whose residual is 0
+};
+
 /// Which cells of a block of keys a panel sees, and the keys that are worth computing: those
 /// before shared_end are seen by all rows.
 struct BlockView {
   Visible visible;
   VectorRange range;
   Index shared_end;
+  FewKeys few;
 
   Index begin() const { return range.begin; }
   Index end() const { return range.end[kVectors - 1]; }
@@ -26,7 +38,8 @@ BlockView view_intervals(const SdpaRows& rows, Index block, Index keys, std::uin
   BlockView view = {
       .visible = Visible::none,
       .range = {.begin = clamp(rows.key_begin[rows.first] - block, 0, keys), .end = {}},
-      .shared_end = 0};
+      .shared_end = 0,
+      .few = {}};
   for (int w = 0; w < kVectors; w += kStep) {
     const int last = (w + kStep) * kLanes - 1;
     const Index end = last < rows.first ? 0 : clamp(rows.key_end[last] - block, 0, keys);
@@ -176,6 +189,29 @@ BlockView view_block(const SdpaHead& head, Panel& panel, Index block, Index keys
     }
   }
   return view;
+}
+
+template <class T>
+FewKeys few_keys(const SdpaRows& rows, Index block, const BlockView& view) {
+  FewKeys few = {.vectors = 0, .range = {.begin = view.begin(), .end = {}}};
+  if constexpr (Term<T>::kElements > 1) {
+    static_assert(Term<T>::kElements == 1 || kStep == 1);
+    Index most = 0;
+    for (int w = 0; w < kVectors; ++w) {
+      const int last = (w + 1) * kLanes - 1;
+      const int first = static_cast<int>(largest(w * kLanes, rows.first));
+      if (first <= last) {
+        const Index begin = clamp(rows.key_begin[first] - block, 0, kBlock);
+        const Index end = clamp(rows.key_end[last] - block, 0, kBlock);
+        if (end - begin < kFewKeys) {
+          few.vectors |= std::uint32_t{1} << w;
+          most = largest(most, view.range.end[w]);
+        }
+      }
+      few.range.end[w] = most;
+    }
+  }
+  return few;
 }
 
 }  // namespace

@@ -171,6 +171,45 @@ ATTENTION_INLINE Vec sums_of_lanes(const Vec (&x)[kLanes]) {
   return add(_mm512_shuffle_f32x4(t[0], t[1], 0x88), _mm512_shuffle_f32x4(t[0], t[1], 0xDD));
 }
 
+#if defined(__AVX512BF16__)
+/// The two elements at p, in each lane.
+ATTENTION_INLINE Vec set1_pair(const Bfloat16* p) {
+  std::int32_t word = 0;
+  __builtin_memcpy(&word, p, sizeof(word));
+  return _mm512_castsi512_ps(_mm512_set1_epi32(word));
+}
+ATTENTION_INLINE Vec fma_pairs(Vec a, Vec b, Vec c) {
+  return _mm512_dpbf16_ps(c, __builtin_bit_cast(__m512bh, a), __builtin_bit_cast(__m512bh, b));
+}
+ATTENTION_INLINE Vec pairs_of(Vec first, Vec second) {
+  const auto halves = __builtin_bit_cast(__m512i, _mm512_cvtne2ps_pbh(second, first));
+  // Word n of the first half, then word n of the second.
+  const __m512i order = _mm512_setr_epi32(
+      0x100000, 0x110001, 0x120002, 0x130003, 0x140004, 0x150005, 0x160006, 0x170007, 0x180008,
+      0x190009, 0x1A000A, 0x1B000B, 0x1C000C, 0x1D000D, 0x1E000E, 0x1F000F);
+  return _mm512_castsi512_ps(_mm512_permutexvar_epi16(order, halves));
+}
+/// 2 kLanes pairs of the elements at `first` and at `second`.
+ATTENTION_INLINE void interleave(const Bfloat16* first, const Bfloat16* second, Bfloat16* to) {
+  const __m512i a = _mm512_loadu_si512(first);
+  const __m512i b = _mm512_loadu_si512(second);
+  // Word n of a, then word n of b, which is word 32 + n of both.
+  const __m512i order = _mm512_setr_epi32(
+      0x200000, 0x210001, 0x220002, 0x230003, 0x240004, 0x250005, 0x260006, 0x270007, 0x280008,
+      0x290009, 0x2A000A, 0x2B000B, 0x2C000C, 0x2D000D, 0x2E000E, 0x2F000F);
+  const __m512i after = _mm512_add_epi32(order, _mm512_set1_epi32(0x100010));
+  _mm512_storeu_si512(to, _mm512_permutex2var_epi16(a, order, b));
+  _mm512_storeu_si512(to + 2 * kLanes, _mm512_permutex2var_epi16(a, after, b));
+}
+ATTENTION_INLINE Vec first_of_pairs(Vec pairs) {
+  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(pairs), 16));
+}
+ATTENTION_INLINE Vec second_of_pairs(Vec pairs) {
+  return _mm512_castsi512_ps(
+      _mm512_and_si512(_mm512_castps_si512(pairs), _mm512_set1_epi32(-0x10000)));
+}
+#endif
+
 /// kLanes / 2 doubles.
 using Wide = __m512d;
 ATTENTION_INLINE Wide widened(const float* p) {
