@@ -99,7 +99,7 @@ void read_queries(const SdpaTask& task, const Work& work) {
       work.wide_queries[r * padded(head.D) + d] = static_cast<double>(place[d]);
     }
     if (reads_in_place(task)) {
-      to_order_of_keys(q, place, head.D);
+      to_order_of_keys<T>(place, head.D);
     }
   }
 }

@@ -27,32 +27,71 @@ constexpr int kChains = 4;
 /// Features of keys that are multiplied in one round, as pairs of vectors.
 constexpr Index kRound = Index{kChains} * kLanes;
 
-/// Brings the features of a query into the order in which products_of_key reads those of a key.
+/// How 2 kLanes features of a query wait at q, and are multiplied with those of a key, in kSums
+/// sums.
 template <class T>
-ATTENTION_INLINE void to_order_of_keys(const T* type, float* q, Index D) {
+struct FeaturePair {
+  static constexpr int kSums = 2;
+  static ATTENTION_INLINE void keep(float* q, Vec (&x)[2]) {
+    to_pair_order(static_cast<const T*>(nullptr), x);
+    store(q, x[0]);
+    store(q + kLanes, x[1]);
+  }
+  static ATTENTION_INLINE void add_products(const float* q, const T* key, Vec* sums) {
+    Vec pair[2];
+    load_pair(key, pair);
+    sums[0] = fma(load(q), pair[0], sums[0]);
+    sums[1] = fma(load(q + kLanes), pair[1], sums[1]);
+  }
+};
+#if defined(__AVX512BF16__)
+/// As the keys lie: two to a word.
+template <>
+struct FeaturePair<Bfloat16> {
+  static constexpr int kSums = 1;
+  static ATTENTION_INLINE void keep(float* q, Vec (&x)[2]) {
+    to_pair_order(static_cast<const Bfloat16*>(nullptr), x);
+    store(q, pairs_of(x[0], x[1]));
+  }
+  static ATTENTION_INLINE void add_products(const float* q, const Bfloat16* key, Vec* sums) {
+    sums[0] = fma_pairs(load(q), load(reinterpret_cast<const float*>(key)), sums[0]);
+  }
+};
+#endif
+
+/// Brings the features of a query into the form in which products_of_key takes them.
+template <class T>
+ATTENTION_INLINE void to_order_of_keys(float* q, Index D) {
   for (Index d = 0; d + kRound <= D; d += kRound) {
     for (Index at = d; at < d + kRound; at += 2 * kLanes) {
       Vec x[2] = {load(q + at), load(q + at + kLanes)};
-      to_pair_order(type, x);
-      store(q + at, x[0]);
-      store(q + at + kLanes, x[1]);
+      FeaturePair<T>::keep(q + at, x);
     }
   }
 }
 
-/// The features of one key times those of a query, in kChains sums, which together make one vector.
+/// The sum of a few vectors.
+template <class V, int kCount>
+ATTENTION_INLINE V total_of(const V (&sum)[kCount]) {
+  static_assert(kCount == 2 || kCount == 4);
+  return kCount == 2 ? sum[0] + sum[1] : (sum[0] + sum[1]) + (sum[kCount - 2] + sum[kCount - 1]);
+}
+
+/// The features of one key times those of a query, in several sums, which together make one vector.
 /// kRounds * kRound features where that is D; any D with kRounds = 0.
 template <int kRounds, class T>
 ATTENTION_INLINE Vec products_of_key(const float* q, const T* key, Index D) {
-  Vec sum[kChains] = {zero(), zero(), zero(), zero()};
+  constexpr int kSums = FeaturePair<T>::kSums;
+  Vec sum[kChains / 2 * kSums];
+#pragma GCC unroll 4
+  for (Vec& part : sum) {
+    part = zero();
+  }
   const auto add_round = [&](Index d) __attribute__((always_inline)) {
 #pragma GCC unroll 4
-    for (int i = 0; i < kChains; i += 2) {
-      const Index at = d + i * kLanes;
-      Vec pair[2];
-      load_pair(key + at, pair);
-      sum[i] = fma(load(q + at), pair[0], sum[i]);
-      sum[i + 1] = fma(load(q + at + kLanes), pair[1], sum[i + 1]);
+    for (int i = 0; i < kChains / 2; ++i) {
+      const Index at = d + i * 2 * kLanes;
+      FeaturePair<T>::add_products(q + at, key + at, sum + i * kSums);
     }
   };
 #pragma GCC unroll 8
@@ -71,12 +110,12 @@ ATTENTION_INLINE Vec products_of_key(const float* q, const T* key, Index D) {
       sum[1] = fma(load(q + d), load_strided(key + d, 1, D - d), sum[1]);
     }
   }
-  return add(add(sum[0], sum[1]), add(sum[2], sum[3]));
+  return total_of(sum);
 }
 
-/// q . key, in double: products of floats are exact there.
+/// The same in double, where products of floats are exact.
 template <int kRounds>
-ATTENTION_INLINE double exact_product(const double* q, const float* key, Index D) {
+ATTENTION_INLINE Wide exact_products_of_key(const double* q, const float* key, Index D) {
   constexpr int kHalf = kLanes / 2;
   constexpr Index kHalfRound = Index{kChains} * kHalf;
   Wide sum[kChains] = {};
@@ -90,22 +129,20 @@ ATTENTION_INLINE double exact_product(const double* q, const float* key, Index D
   for (int round = 0; round < 2 * kRounds; ++round) {
     add_round(round * kHalfRound);
   }
-  double rest = 0;
+  Wide total = total_of(sum);
   if (kRounds == 0) {
     Index d = 0;
     for (; d + kHalfRound <= D; d += kHalfRound) {
       add_round(d);
     }
+    total = total_of(sum);
+    double rest = 0;
     for (; d < D; ++d) {
       rest += q[d] * static_cast<double>(key[d]);
     }
+    total[0] += rest;
   }
-  const Wide total = (sum[0] + sum[1]) + (sum[2] + sum[3]);
-#pragma GCC unroll 8
-  for (int lane = 0; lane < kHalf; ++lane) {
-    rest += total[lane];
-  }
-  return rest;
+  return total;
 }
 
 /// A query, and the places of its scores: score n is high[n] + low[n]. Without exact products, low
@@ -125,22 +162,38 @@ struct ScoredQuery {
 ///
 /// One key after the other, as they lie in memory: the processor fetches ahead for one stream that
 /// it foresees, not for kLanes streams side by side, which reach half of the bandwidth.
-template <bool kExact, int kRounds, class T>
-ATTENTION_INLINE void score_keys(const ScoredQuery& query, Rows<T> keys, Index D, Index count) {
+template <bool kExact, int kRounds, bool kAll, class T>
+ATTENTION_INLINE void score_some(const ScoredQuery& query, Rows<T> keys, Index D, Index count) {
   if constexpr (kExact) {
-    for (int n = 0; n < kLanes; ++n) {
-      const double score =
-          n < count ? exact_product<kRounds>(query.wide_features, keys.at(n), D) : 0.0;
-      const auto high = static_cast<float>(score);
-      query.high[n] = high;
-      query.low[n] = static_cast<float>(score - static_cast<double>(high));
+    constexpr int kHalf = kLanes / 2;
+    for (int begin = 0; begin < kLanes; begin += kHalf) {
+      Wide products[kHalf];
+#pragma GCC unroll 8
+      for (int n = 0; n < kHalf; ++n) {
+        products[n] = kAll || begin + n < count ? exact_products_of_key<kRounds>(
+                                                      query.wide_features, keys.at(begin + n), D)
+                                                : Wide{};
+      }
+      const Wide scores = sums_of_lanes(products);
+      store_rounded(query.high + begin, scores);
+      store_rounded(query.low + begin, scores - widened(query.high + begin));
     }
   } else {
     Vec products[kLanes];
+#pragma GCC unroll 1
     for (int n = 0; n < kLanes; ++n) {
-      products[n] = n < count ? products_of_key<kRounds>(query.features, keys.at(n), D) : zero();
+      products[n] =
+          kAll || n < count ? products_of_key<kRounds>(query.features, keys.at(n), D) : zero();
     }
     store(query.high, sums_of_lanes(products));
+  }
+}
+template <bool kExact, int kRounds, class T>
+ATTENTION_INLINE void score_keys(const ScoredQuery& query, Rows<T> keys, Index D, Index count) {
+  if (count >= kLanes) {
+    score_some<kExact, kRounds, true>(query, keys, D, count);
+  } else {
+    score_some<kExact, kRounds, false>(query, keys, D, count);
   }
 }
 

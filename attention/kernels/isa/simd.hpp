@@ -20,7 +20,7 @@
 ///                         type; to_pair_order(p, x), from_pair_order(p, x) from and to natural
 ///                         order
 ///   transpose             of kLanes vectors
-///   sums_of_lanes(x)      lane n: the sum of the lanes of x[n]
+///   sums_of_lanes(x)      lane n: the sum of the lanes of x[n]; of Vec, of Wide
 ///   bits_of_64_bytes      of bytes that are 0 or 1
 ///   set1_pair, pairs_of, interleave, first_of_pairs, second_of_pairs   where the instruction set
 ///   multiplies
@@ -28,7 +28,8 @@
 ///                         to even
 ///   fma_pairs(a, b, c)    c + a.second * b.second + a.first * b.first, rounded after each sum;
 ///                         denormals are taken for 0
-///   Wide, widened, load_wide   kLanes / 2 doubles, from as many floats or doubles
+///   Wide, widened, load_wide   kLanes / 2 doubles, from as many floats or doubles; + and -
+///   store_rounded(p, x)   a Wide as floats
 #define ATTENTION_INLINE inline __attribute__((always_inline))
 
 #if defined(__AVX512F__)

@@ -177,6 +177,14 @@ ATTENTION_INLINE Wide load_wide(const double* p) {
 ATTENTION_INLINE Wide fma(Wide a, Wide b, Wide c) {
   return _mm256_fmadd_pd(a, b, c);
 }
+ATTENTION_INLINE void store_rounded(float* p, Wide x) {
+  _mm_storeu_ps(p, _mm256_cvtpd_ps(x));
+}
+ATTENTION_INLINE Wide sums_of_lanes(const Wide (&x)[4]) {
+  const Wide low = _mm256_hadd_pd(x[0], x[1]);
+  const Wide high = _mm256_hadd_pd(x[2], x[3]);
+  return _mm256_permute2f128_pd(low, high, 0x20) + _mm256_permute2f128_pd(low, high, 0x31);
+}
 
 /// Bit n for the n-th of 64 bytes, each 0 or 1.
 ATTENTION_INLINE std::uint64_t bits_of_64_bytes(const std::uint8_t* p) {

@@ -221,6 +221,23 @@ ATTENTION_INLINE Wide load_wide(const double* p) {
 ATTENTION_INLINE Wide fma(Wide a, Wide b, Wide c) {
   return _mm512_fmadd_pd(a, b, c);
 }
+ATTENTION_INLINE void store_rounded(float* p, Wide x) {
+  _mm256_storeu_ps(p, _mm512_cvtpd_ps(x));
+}
+ATTENTION_INLINE Wide sums_of_lanes(const Wide (&x)[8]) {
+  Wide t[4];
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {
+    t[i] = _mm512_unpacklo_pd(x[2 * i], x[2 * i + 1]) + _mm512_unpackhi_pd(x[2 * i], x[2 * i + 1]);
+  }
+#pragma GCC unroll 2
+  for (int i = 0; i < 2; ++i) {
+    t[i] = _mm512_shuffle_f64x2(t[2 * i], t[2 * i + 1], 0x88) +
+           _mm512_shuffle_f64x2(t[2 * i], t[2 * i + 1], 0xDD);
+  }
+  return _mm512_permutex2var_pd(t[0], _mm512_setr_epi64(0, 1, 4, 5, 8, 9, 12, 13), t[1]) +
+         _mm512_permutex2var_pd(t[0], _mm512_setr_epi64(2, 3, 6, 7, 10, 11, 14, 15), t[1]);
+}
 
 /// Bit n for the n-th of 64 bytes, each 0 or 1.
 ATTENTION_INLINE std::uint64_t bits_of_64_bytes(const std::uint8_t* p) {

@@ -146,6 +146,12 @@ ATTENTION_INLINE Wide load_wide(const double* p) {
 ATTENTION_INLINE Wide fma(Wide a, Wide b, Wide c) {
   return vfmaq_f64(c, a, b);
 }
+ATTENTION_INLINE void store_rounded(float* p, Wide x) {
+  vst1_f32(p, vcvt_f32_f64(x));
+}
+ATTENTION_INLINE Wide sums_of_lanes(const Wide (&x)[2]) {
+  return vpaddq_f64(x[0], x[1]);
+}
 
 }  // namespace
 }  // namespace attention::kernels::ATTENTION_KERNEL_ISA

@@ -172,6 +172,13 @@ ATTENTION_INLINE Wide load_wide(const double* p) {
 ATTENTION_INLINE Wide fma(Wide a, Wide b, Wide c) {
   return a * b + c;
 }
+ATTENTION_INLINE void store_rounded(float* p, Wide x) {
+  p[0] = static_cast<float>(x[0]);
+  p[1] = static_cast<float>(x[1]);
+}
+ATTENTION_INLINE Wide sums_of_lanes(const Wide (&x)[2]) {
+  return Wide{x[0][0] + x[0][1], x[1][0] + x[1][1]};
+}
 
 }  // namespace
 }  // namespace attention::kernels::ATTENTION_KERNEL_ISA
