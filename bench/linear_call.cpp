@@ -27,7 +27,7 @@ std::function<void()> linear_call(const LinearShape& shape) {
                                         .workspace = std::vector<std::byte>(linear_workspace_size(
                                             shape.inputs, DType::float32, execution))});
   return [problem] {
-    linear_into(problem->out, problem->x, problem->weight, {}, problem->execution,
+    linear_into(problem->out, problem->x, problem->weight, {}, {.execution = problem->execution},
                 problem->workspace);
   };
 }

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include <attention/core/activation.hpp>
 #include <attention/kernels/sdpa_args.hpp>
 
 /// Private: what crosses the border to the code that is compiled once for each instruction set; see
@@ -11,7 +12,8 @@ namespace attention::kernels {
 /// Rows of a task at most.
 inline constexpr int kMaxLinearRows = 256;
 
-/// out[n][o] = sum_i x[n][i] weight[o][i] + bias[o] for some rows n and the outputs [begin, end).
+/// out[n][o] = f(sum_i x[n][i] weight[o][i] + bias[o]), f the activation, for some rows n and the
+/// outputs [begin, end).
 struct LinearTask {
   Element element;
   std::int64_t I;
@@ -22,6 +24,7 @@ struct LinearTask {
   std::int64_t weight_feature;
   const void* bias;  // null: none
   std::int64_t bias_feature;
+  Activation activation;
   int rows;
   const void* x[kMaxLinearRows];
   std::int64_t x_feature;

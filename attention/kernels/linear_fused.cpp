@@ -79,6 +79,7 @@ void LinearFused<T>::run(std::int64_t task, std::byte* scratch) const noexcept {
   args.weight_row = p.weight.strides()[0];
   args.weight_feature = p.weight.strides()[1];
   args.bias = p.bias.is_null() ? nullptr : p.bias.data();
+  args.activation = p.activation;
   args.bias_feature = p.bias.is_null() ? 0 : p.bias.strides()[0];
   args.rows = static_cast<int>(std::min(rows_per_task_, rows_ - row_begin));
   args.x_feature = p.x.strides()[p.x.rank() - 1];

@@ -8,7 +8,7 @@
 
 namespace attention::kernels {
 
-/// out[..., o] = sum_i x[..., i] weight[o, i] + bias[o]. Shapes: x (..., I), weight (O, I), bias
+/// out[..., o] = f(sum_i x[..., i] weight[o, i] + bias[o]). Shapes: x (..., I), weight (O, I), bias
 /// (O) or null, out (..., O).
 template <class T>
 struct LinearProblem {
@@ -16,6 +16,7 @@ struct LinearProblem {
   TensorView<const T> x;
   TensorView<const T> weight;
   TensorView<const T> bias;
+  Activation activation = Activation::none;
 };
 
 /// A problem cut into tasks for the kernels of one instruction set: some rows of x by some outputs.

@@ -8,7 +8,8 @@ namespace attention::kernels {
 namespace {
 
 /// Rows that go through the keys together where there are enough of them: each block of keys then
-/// comes from the outer caches once for all, and is converted or interleaved once if it has 16 bits.
+/// comes from the outer caches once for all, and is converted or interleaved once if it has 16
+/// bits.
 template <class T>
 constexpr std::int64_t kRowsPerTask = sizeof(T) == sizeof(float) ? 128 : 256;
 /// Tasks for each thread that keep the threads busy to the end.

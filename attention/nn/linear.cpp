@@ -20,7 +20,8 @@ Linear::Linear(std::int64_t in_features, std::int64_t out_features, random::Gene
 }
 
 Tensor<float> Linear::forward(TensorView<const float> x, const Execution& execution) const {
-  return linear(x, weight_, bias_.is_null() ? TensorView<const float>() : bias_, execution);
+  return linear(x, weight_, bias_.is_null() ? TensorView<const float>() : bias_,
+                {.execution = execution});
 }
 
 Parameters Linear::parameters() {

@@ -169,7 +169,7 @@ void project_into(TensorView<float> out, TensorView<const float> x, TensorView<c
                   TensorView<const float> bias, const Execution& execution) {
   const std::size_t size = linear_workspace_size(weight.size(1), DType::float32, execution);
   const auto workspace = std::make_unique_for_overwrite<std::byte[]>(size);
-  linear_into(out, x, weight, bias, execution, {workspace.get(), size});
+  linear_into(out, x, weight, bias, {.execution = execution}, {workspace.get(), size});
 }
 
 /// (B, H, L, S) -> (B, L, S).

@@ -68,7 +68,7 @@ void run_reference(const kernels::LinearProblem<T>& p, const kernels::IsaKernels
     const std::int64_t begin = task % pieces * kRowsPerTask;
     const std::int64_t count = std::min(kRowsPerTask, rows - begin);
     reference::linear(out.at(task / pieces).slice(0, begin, count),
-                      x.at(task / pieces).slice(0, begin, count), p.weight, p.bias);
+                      x.at(task / pieces).slice(0, begin, count), p.weight, p.bias, p.activation);
   });
 }
 
@@ -158,20 +158,22 @@ Shape output_shape(const Shape& x, std::int64_t out_features) {
 
 template <class T>
 Tensor<T> linear_owning(TensorView<const T> x, TensorView<const T> weight, TensorView<const T> bias,
-                        const Execution& execution) {
+                        const LinearOptions& options) {
   check_inputs("linear", x, weight, bias);
-  const Choice<T> choice("linear", execution);
+  const Choice<T> choice("linear", options.execution);
   Tensor<T> out = Tensor<T>::for_overwrite(output_shape(x.shape(), weight.size(0)));
-  const kernels::LinearProblem<T> problem{.out = out, .x = x, .weight = weight, .bias = bias};
-  detail::OwnedWorkspace workspace(detail::workspace_size(
-      choice.path.scratch(problem, choice.isa, execution.threads), execution));
-  choice.path.run(problem, choice.isa, execution.threads, workspace.bytes());
+  const kernels::LinearProblem<T> problem{
+      .out = out, .x = x, .weight = weight, .bias = bias, .activation = options.activation};
+  const int threads = options.execution.threads;
+  detail::OwnedWorkspace workspace(
+      detail::workspace_size(choice.path.scratch(problem, choice.isa, threads), options.execution));
+  choice.path.run(problem, choice.isa, threads, workspace.bytes());
   return out;
 }
 
 template <class T>
 Taken linear_into_checked(TensorView<T> out, TensorView<const T> x, TensorView<const T> weight,
-                          TensorView<const T> bias, const Execution& execution,
+                          TensorView<const T> bias, const LinearOptions& options,
                           std::span<std::byte> workspace) {
   const char* const function = "linear_into";
   check_inputs(function, x, weight, bias);
@@ -187,57 +189,59 @@ Taken linear_into_checked(TensorView<T> out, TensorView<const T> x, TensorView<c
   };
   require(apart(x) && apart(weight) && (bias.is_null() || apart(bias)), function,
           "out must not overlap an input", [] { return std::string("views that share memory"); });
-  const Choice<T> choice(function, execution);
-  detail::require_workspace(function, workspace, choice.workspace_size(weight.size(1), execution));
-  choice.path.run({.out = out, .x = x, .weight = weight, .bias = bias}, choice.isa,
-                  execution.threads, workspace);
+  const Choice<T> choice(function, options.execution);
+  detail::require_workspace(function, workspace,
+                            choice.workspace_size(weight.size(1), options.execution));
+  choice.path.run(
+      {.out = out, .x = x, .weight = weight, .bias = bias, .activation = options.activation},
+      choice.isa, options.execution.threads, workspace);
   return choice.taken();
 }
 
 }  // namespace
 
 Tensor<float> linear(TensorView<const float> x, TensorView<const float> weight,
-                     TensorView<const float> bias, const Execution& execution) {
-  return linear_owning(x, weight, bias, execution);
+                     TensorView<const float> bias, const LinearOptions& options) {
+  return linear_owning(x, weight, bias, options);
 }
 
 Tensor<double> linear(TensorView<const double> x, TensorView<const double> weight,
-                      TensorView<const double> bias, const Execution& execution) {
-  return linear_owning(x, weight, bias, execution);
+                      TensorView<const double> bias, const LinearOptions& options) {
+  return linear_owning(x, weight, bias, options);
 }
 
 Tensor<float16> linear(TensorView<const float16> x, TensorView<const float16> weight,
-                       TensorView<const float16> bias, const Execution& execution) {
-  return linear_owning(x, weight, bias, execution);
+                       TensorView<const float16> bias, const LinearOptions& options) {
+  return linear_owning(x, weight, bias, options);
 }
 
 Tensor<bfloat16> linear(TensorView<const bfloat16> x, TensorView<const bfloat16> weight,
-                        TensorView<const bfloat16> bias, const Execution& execution) {
-  return linear_owning(x, weight, bias, execution);
+                        TensorView<const bfloat16> bias, const LinearOptions& options) {
+  return linear_owning(x, weight, bias, options);
 }
 
 Taken linear_into(TensorView<float> out, TensorView<const float> x, TensorView<const float> weight,
-                  TensorView<const float> bias, const Execution& execution,
+                  TensorView<const float> bias, const LinearOptions& options,
                   std::span<std::byte> workspace) {
-  return linear_into_checked(out, x, weight, bias, execution, workspace);
+  return linear_into_checked(out, x, weight, bias, options, workspace);
 }
 
 Taken linear_into(TensorView<double> out, TensorView<const double> x,
                   TensorView<const double> weight, TensorView<const double> bias,
-                  const Execution& execution, std::span<std::byte> workspace) {
-  return linear_into_checked(out, x, weight, bias, execution, workspace);
+                  const LinearOptions& options, std::span<std::byte> workspace) {
+  return linear_into_checked(out, x, weight, bias, options, workspace);
 }
 
 Taken linear_into(TensorView<float16> out, TensorView<const float16> x,
                   TensorView<const float16> weight, TensorView<const float16> bias,
-                  const Execution& execution, std::span<std::byte> workspace) {
-  return linear_into_checked(out, x, weight, bias, execution, workspace);
+                  const LinearOptions& options, std::span<std::byte> workspace) {
+  return linear_into_checked(out, x, weight, bias, options, workspace);
 }
 
 Taken linear_into(TensorView<bfloat16> out, TensorView<const bfloat16> x,
                   TensorView<const bfloat16> weight, TensorView<const bfloat16> bias,
-                  const Execution& execution, std::span<std::byte> workspace) {
-  return linear_into_checked(out, x, weight, bias, execution, workspace);
+                  const LinearOptions& options, std::span<std::byte> workspace) {
+  return linear_into_checked(out, x, weight, bias, options, workspace);
 }
 
 std::size_t linear_workspace_size(std::int64_t in_features, DType dtype,

@@ -80,7 +80,9 @@ TYPED_TEST(Allocation, Rule15LinearIntoAllocatesNothing) {
   for (const int threads : {1, 4}) {
     const Execution execution{.path = TypeParam::kPath, .threads = threads};
     std::vector<std::byte> workspace(linear_workspace_size(40, kDTypeOf<T>, execution));
-    const auto run = [&] { linear_into(out, x, weight, bias, execution, workspace); };
+    const auto run = [&] {
+      linear_into(out, x, weight, bias, {.execution = execution}, workspace);
+    };
     if (threads > 1) {
       run();
     }

@@ -9,6 +9,7 @@
 #include <attention/ops/linear.hpp>
 
 #include "harness/every_path.hpp"
+#include "harness/half_unit.hpp"
 #include "harness/sdpa_operands.hpp"
 #include "harness/strided_buffer.hpp"
 
@@ -22,23 +23,10 @@ class Linear : public ::testing::Test {
 
   static Tensor<Element> affine(TensorView<const Element> x, TensorView<const Element> weight,
                                 TensorView<const Element> bias = {}, int threads = 1) {
-    return linear(x, weight, bias, {.path = Setting::kPath, .threads = threads});
+    return linear(x, weight, bias, {.execution = {.path = Setting::kPath, .threads = threads}});
   }
 };
 TYPED_TEST_SUITE(Linear, EveryPath, PathNames);
-
-double half_unit_of(DType dtype) {
-  switch (dtype) {
-    case DType::float16:
-      return 0x1p-11;
-    case DType::bfloat16:
-      return 0x1p-8;
-    case DType::float32:
-      return 0x1p-24;
-    default:
-      return 0x1p-53;
-  }
-}
 
 /// Each element against the sum in double. The bar is that of any order of summation in the
 /// accumulator, and one rounding.
@@ -161,8 +149,8 @@ TYPED_TEST(Linear, AnyStrides) {
     StridedBuffer<T> out({2, 5, outputs}, any(), draws, element_cast<T>(NAN));
     const Execution execution{.path = TypeParam::kPath, .threads = draws.one_of({1, 2, 3})};
     std::vector<std::byte> workspace(linear_workspace_size(features, kDTypeOf<T>, execution) + 1);
-    EXPECT_EQ(linear_into(out.view(), x.view(), weight.view(), bias.view(), execution,
-                          std::span(workspace).subspan(1))
+    EXPECT_EQ(linear_into(out.view(), x.view(), weight.view(), bias.view(),
+                          {.execution = execution}, std::span(workspace).subspan(1))
                   .path,
               TypeParam::kPath);
     expect_linear<T>(out.view(), x.view(), weight.view(), bias.view(), TypeParam::kPath);
@@ -232,11 +220,11 @@ TYPED_TEST(Linear, ShapeErrors) {
   const auto wrong = [&](TensorView<const T> a, TensorView<const T> b, TensorView<const T> c,
                          const std::vector<std::string>& parts) {
     const Execution execution{.path = TypeParam::kPath};
-    expect_error([&] { linear(a, b, c, execution); }, parts);
+    expect_error([&] { linear(a, b, c, {.execution = execution}); }, parts);
     const auto untouched = Tensor<T>::filled({2, 5}, element_cast<T>(-7.0));
     Tensor<T> out = untouched;
     std::vector<std::byte> workspace(1 << 16);
-    expect_error([&] { linear_into(out, a, b, c, execution, workspace); }, parts);
+    expect_error([&] { linear_into(out, a, b, c, {.execution = execution}, workspace); }, parts);
     EXPECT_TRUE(same_bits(out, untouched));
   };
   wrong(Tensor<T>(Shape{}), weight, bias, {"x", "()"});
@@ -258,11 +246,12 @@ TYPED_TEST(Linear, AViewOfNoMemory) {
   const auto nowhere = [](const Shape& shape) { return TensorView<T>(nullptr, shape); };
   const Execution execution{.path = TypeParam::kPath};
   std::vector<std::byte> workspace(1 << 16);
-  expect_error([&] { linear(nowhere({2, 3}), weight, bias, execution); }, {"x"});
-  expect_error([&] { linear(x, nowhere({5, 3}), bias, execution); }, {"weight"});
-  expect_error([&] { linear(x, weight, nowhere({5}), execution); }, {"bias"});
-  expect_error([&] { linear_into(nowhere({2, 5}), x, weight, bias, execution, workspace); },
-               {"out"});
+  expect_error([&] { linear(nowhere({2, 3}), weight, bias, {.execution = execution}); }, {"x"});
+  expect_error([&] { linear(x, nowhere({5, 3}), bias, {.execution = execution}); }, {"weight"});
+  expect_error([&] { linear(x, weight, nowhere({5}), {.execution = execution}); }, {"bias"});
+  expect_error(
+      [&] { linear_into(nowhere({2, 5}), x, weight, bias, {.execution = execution}, workspace); },
+      {"out"});
 }
 
 TYPED_TEST(Linear, OutputErrors) {
@@ -276,7 +265,8 @@ TYPED_TEST(Linear, OutputErrors) {
   const std::size_t needed = linear_workspace_size(4, kDTypeOf<T>, execution);
   std::vector<std::byte> workspace(needed);
   const auto wrong = [&](TensorView<T> out, const std::vector<std::string>& parts) {
-    expect_error([&] { linear_into(out, x, weight, bias, execution, workspace); }, parts);
+    expect_error([&] { linear_into(out, x, weight, bias, {.execution = execution}, workspace); },
+                 parts);
     EXPECT_TRUE(same_bits(pool, untouched));
   };
   const auto at = [&](std::int64_t start, const Shape& shape) {
@@ -291,34 +281,41 @@ TYPED_TEST(Linear, OutputErrors) {
   wrong(at(0, {2, 4}), {"out", "overlap"});
   wrong(at(7, {2, 4}), {"out", "overlap"});
   const TensorView<const T> pool_bias(pool.data() + 30, {4});
-  expect_error([&] { linear_into(at(33, {2, 4}), x, weight, pool_bias, execution, workspace); },
-               {"out", "overlap"});
+  expect_error(
+      [&] {
+        linear_into(at(33, {2, 4}), x, weight, pool_bias, {.execution = execution}, workspace);
+      },
+      {"out", "overlap"});
   const TensorView<const T> pool_weight(pool.data() + 40, {4, 4});
-  expect_error([&] { linear_into(at(33, {2, 4}), x, pool_weight, bias, execution, workspace); },
-               {"out", "overlap"});
+  expect_error(
+      [&] {
+        linear_into(at(33, {2, 4}), x, pool_weight, bias, {.execution = execution}, workspace);
+      },
+      {"out", "overlap"});
   if (needed > 0) {
     expect_error(
         [&] {
-          linear_into(at(20, {2, 4}), x, weight, bias, execution,
+          linear_into(at(20, {2, 4}), x, weight, bias, {.execution = execution},
                       std::span(workspace).first(needed - 1));
         },
         {"workspace", std::to_string(needed), std::to_string(needed - 1)});
   }
   EXPECT_TRUE(same_bits(pool, untouched));
-  EXPECT_NO_THROW(linear_into(at(8, {2, 4}), x, weight, bias, execution, workspace));
+  EXPECT_NO_THROW(linear_into(at(8, {2, 4}), x, weight, bias, {.execution = execution}, workspace));
 }
 
 TEST(LinearErrors, PathsAndWorkspaceSizes) {
   const Tensor<double> x({2, 3});
   const Tensor<double> weight({5, 3});
-  expect_error([&] { linear(x, weight, {}, {.path = Path::fused}); }, {"fused", "float64"});
+  expect_error([&] { linear(x, weight, {}, {.execution = {.path = Path::fused}}); },
+               {"fused", "float64"});
   expect_error([] { linear_workspace_size(-1, DType::float32); }, {"in_features", "-1"});
   expect_error([] { linear_workspace_size(3, DType::int32); }, {"dtype", "int32"});
   expect_error([] { linear_workspace_size(3, DType::boolean); }, {"dtype", "bool"});
   expect_error([] { linear_workspace_size(3, DType::float64, {.path = Path::fused}); },
                {"fused", "float64"});
   EXPECT_THROW(linear_workspace_size(3, DType::float32, {.threads = -1}), Error);
-  EXPECT_THROW(linear(x, weight, {}, {.threads = -1}), Error);
+  EXPECT_THROW(linear(x, weight, {}, {.execution = {.threads = -1}}), Error);
 }
 
 TYPED_TEST(Linear, TheForcedPathIsTheOneTakenAndAutomaticIsNamed) {
@@ -327,13 +324,14 @@ TYPED_TEST(Linear, TheForcedPathIsTheOneTakenAndAutomaticIsNamed) {
   const auto weight = random_tensor<T>({5, 3}, 2);
   Tensor<T> out({2, 5});
   std::vector<std::byte> workspace(1 << 20);
-  const Taken forced = linear_into(out, x, weight, {}, {.path = TypeParam::kPath}, workspace);
+  const Taken forced =
+      linear_into(out, x, weight, {}, {.execution = {.path = TypeParam::kPath}}, workspace);
   EXPECT_EQ(forced.path, TypeParam::kPath);
   EXPECT_EQ(forced.isa.has_value(), TypeParam::kPath == Path::fused);
   EXPECT_TRUE(same_bits(out, this->affine(x, weight)));
   const Path path = linear_into(out, x, weight, {}, {}, workspace).path;
   ASSERT_NE(path, Path::automatic);
-  EXPECT_TRUE(same_bits(out, linear(x, weight, {}, {.path = path})));
+  EXPECT_TRUE(same_bits(out, linear(x, weight, {}, {.execution = {.path = path}})));
 }
 
 }  // namespace

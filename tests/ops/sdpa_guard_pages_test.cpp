@@ -96,7 +96,7 @@ void check_linear(std::int64_t rows_of_x, std::int64_t I, std::int64_t O, RowsLi
   const auto bias = random_tensor<T>({1, 1, 1, O}, 3);
   const auto matrix = [](auto view) { return view.select(0, 0).select(0, 0); };
   const auto expected =
-      linear(x, matrix(weight.view()), matrix(bias.view()).select(0, 0), execution);
+      linear(x, matrix(weight.view()), matrix(bias.view()).select(0, 0), {.execution = execution});
   GuardedTensor<T> guarded_x(x, rows);
   GuardedTensor<T> guarded_weight(weight, rows);
   GuardedTensor<T> guarded_bias(bias, rows);
@@ -105,7 +105,7 @@ void check_linear(std::int64_t rows_of_x, std::int64_t I, std::int64_t O, RowsLi
   GuardedTensor<std::uint8_t> workspace({1, 1, 1, static_cast<std::int64_t>(bytes)},
                                         RowsLie::dense);
   linear_into(out.view(), guarded_x.view(), matrix(guarded_weight.view()),
-              matrix(guarded_bias.view()).select(0, 0), execution,
+              matrix(guarded_bias.view()).select(0, 0), {.execution = execution},
               std::as_writable_bytes(std::span(workspace.view().data(), bytes)));
   EXPECT_TRUE(same_bits<T>(out.view(), expected.view()));
 }

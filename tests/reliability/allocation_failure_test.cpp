@@ -106,10 +106,11 @@ TYPED_TEST(AllocationFailure, Linear) {
   const auto bias = random_tensor<T>({17}, 3);
   const Execution execution{.path = TypeParam::kPath, .threads = 4};
   Tensor<T> result;
-  EXPECT_GE(fail_each_allocation([&] { result = linear(x, weight, bias, execution); },
-                                 [&] { EXPECT_TRUE(result.is_null()); }),
-            1);
-  EXPECT_TRUE(same_bits(result, linear(x, weight, bias, execution)));
+  EXPECT_GE(
+      fail_each_allocation([&] { result = linear(x, weight, bias, {.execution = execution}); },
+                           [&] { EXPECT_TRUE(result.is_null()); }),
+      1);
+  EXPECT_TRUE(same_bits(result, linear(x, weight, bias, {.execution = execution})));
 }
 
 /// With the threads started, not one allocation: the first would fail.
@@ -118,7 +119,7 @@ TYPED_TEST(AllocationFailure, TheFormsIntoViewsDoNotNotice) {
   const Execution execution{.path = TypeParam::kPath, .threads = 4};
   const auto x = random_tensor<T>({60, 40}, 1);
   const auto weight = random_tensor<T>({17, 40}, 2);
-  const auto affine = linear(x, weight, {}, execution);
+  const auto affine = linear(x, weight, {}, {.execution = execution});
   Tensor<T> affine_into({60, 17});
   std::vector<std::byte> linear_workspace(linear_workspace_size(40, kDTypeOf<T>, execution));
   for (const auto& [name, sizes] : problems()) {
@@ -139,7 +140,7 @@ TYPED_TEST(AllocationFailure, TheFormsIntoViewsDoNotNotice) {
       const FailingAllocation failing(1);
       sdpa_into({.out = out.view()}, inputs.q, inputs.k, inputs.v, {.execution = execution},
                 workspace);
-      linear_into(affine_into, x, weight, {}, execution, linear_workspace);
+      linear_into(affine_into, x, weight, {}, {.execution = execution}, linear_workspace);
     }
     EXPECT_TRUE(same_bits(out, expected.out));
     EXPECT_TRUE(same_bits(affine_into, affine));

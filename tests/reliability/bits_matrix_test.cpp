@@ -137,7 +137,7 @@ Operation linear_operation(std::int64_t rows, std::int64_t I, std::int64_t O) {
             std::vector<std::byte> workspace(
                 linear_workspace_size(I, kDTypeOf<T>, variation.execution) + 1);
             linear_into(out.view(), shifted_x.view(), shifted_weight.view(), shifted_bias.view(),
-                        variation.execution,
+                        {.execution = variation.execution},
                         std::span(workspace).subspan(variation.shift == 0 ? 0 : 1));
             Bytes result;
             append<T>(result, entry_of<T>(out.view(), variation));

@@ -39,8 +39,10 @@ Call sdpa_call(const InputSizes& sizes, std::uint64_t seed) {
 }
 
 Call linear_call(std::int64_t rows, std::int64_t I, std::int64_t O) {
-  return [x = random_tensor<float>({rows, I}, 1), weight = random_tensor<float>({O, I}, 2)](
-             const Execution& execution) { return linear(x, weight, {}, execution); };
+  return [x = random_tensor<float>({rows, I}, 1),
+          weight = random_tensor<float>({O, I}, 2)](const Execution& execution) {
+    return linear(x, weight, {}, {.execution = execution});
+  };
 }
 
 /// Of one layer, that all callers share.

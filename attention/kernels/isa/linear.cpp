@@ -1,3 +1,4 @@
+#include <attention/kernels/isa/activation.hpp>
 #include <attention/kernels/isa/elements.hpp>
 #include <attention/kernels/isa/functions.hpp>
 #include <attention/kernels/isa/product_tile.hpp>
@@ -86,8 +87,8 @@ __attribute__((noinline)) void add_block(const float* x, KeyRange inputs, Matrix
   });
 }
 
-/// Adds the bias and writes the outputs [begin, begin + count) of all rows.
-template <class T>
+/// Adds the bias, applies the activation and writes the outputs [begin, begin + count) of all rows.
+template <Activation kActivation, class T>
 void store_outputs(const LinearTask& task, Index begin, Index count, const float* sums) {
   float bias[kOutputs];
   for (Index o = 0; o < count; o += kLanes) {
@@ -109,10 +110,29 @@ void store_outputs(const LinearTask& task, Index begin, Index count, const float
     for (Index o = 0; o < count; o += kLanes) {
       Vec tile[kLanes];
       for (int r = 0; r < kLanes; ++r) {
-        tile[r] = o + r < count ? add(load(from + (o + r) * kPanel), set1(bias[o + r])) : zero();
+        tile[r] =
+            o + r < count
+                ? activated<kActivation>(add(load(from + (o + r) * kPanel), set1(bias[o + r])))
+                : zero();
       }
       store_transposed(out, row_count, begin + o, stride, count - o, tile);
     }
+  }
+}
+
+template <class T>
+void store_outputs(const LinearTask& task, Index begin, Index count, const float* sums) {
+  switch (task.activation) {
+    case Activation::relu:
+      return store_outputs<Activation::relu, T>(task, begin, count, sums);
+    case Activation::gelu:
+      return store_outputs<Activation::gelu, T>(task, begin, count, sums);
+    case Activation::gelu_tanh:
+      return store_outputs<Activation::gelu_tanh, T>(task, begin, count, sums);
+    case Activation::silu:
+      return store_outputs<Activation::silu, T>(task, begin, count, sums);
+    default:
+      return store_outputs<Activation::none, T>(task, begin, count, sums);
   }
 }
 
