@@ -83,7 +83,7 @@ TYPED_TEST(LinearActivation, NanStaysAndInfinityIsItsOwn) {
   using T = typename TypeParam::Element;
   const auto at = [](double value) { return element_cast<T>(value); };
   const double infinity = std::numeric_limits<double>::infinity();
-  const Tensor<T> x({3, 1}, {at(NAN), at(infinity), at(1.0)});
+  const Tensor<T> x({3, 1}, {at(std::numeric_limits<double>::quiet_NaN()), at(infinity), at(1.0)});
   const Tensor<T> one({1, 1}, {at(1.0)});
   for (const Activation activation : kActivations) {
     SCOPED_TRACE(name_of(activation));
