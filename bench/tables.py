@@ -11,7 +11,7 @@ from pathlib import Path
 TITLES = {
     "full": "Full attention, float32, H 8; share of the peak:",
     "causal": "Causal, float32, H 8; share of the peak:",
-    "bf16": "Full attention of bfloat16, without bfloat16 dot instructions; share of the float32 peak:",
+    "bf16": "Full attention of bfloat16; share of the bf16 dot peak:",
     "sizes": "Other sizes, float32; share of the peak:",
     "rules": "Rules: time for a visible cell, over that of the same problem without the rule (of the random mask: the whole\ntime):",
     "decode": "Decoding, one query; share of the bandwidth at which the same keys and values can be read, again and again:",
