@@ -6,6 +6,9 @@ const std::vector<Group>& groups() {
   static const std::vector<Group> all = {
       {.name = "full", .title = "float32; share of the FMA peak", .cases = full_cases},
       {.name = "causal", .title = "float32; share of the FMA peak", .cases = causal_cases},
+      {.name = "backward",
+       .title = "float32; operations: 2.5 x the forward pass; share of the FMA peak",
+       .cases = backward_cases},
       {.name = "bf16",
        .title = "bfloat16, full; share of the bf16 dot peak, or of the FMA peak without a bar",
        .cases = bf16_cases},

@@ -28,6 +28,8 @@ std::vector<Case> causal_cases(const Settings& settings);
 std::vector<Case> bf16_cases(const Settings& settings);
 std::vector<Case> avx2_cases(const Settings& settings);
 std::vector<Case> size_cases(const Settings& settings);
+// groups_backward.cpp
+std::vector<Case> backward_cases(const Settings& settings);
 // groups_rules.cpp
 std::vector<Case> rule_cases(const Settings& settings);
 // groups_small.cpp

@@ -11,6 +11,7 @@ from pathlib import Path
 TITLES = {
     "full": "Full attention, float32, H 8; share of the peak:",
     "causal": "Causal, float32, H 8; share of the peak:",
+    "backward": "The gradients, float32, H 8, 2.5 times the operations of the forward pass; share of the peak:",
     "bf16": "Full attention of bfloat16; share of the bf16 dot peak:",
     "sizes": "Other sizes, float32; share of the peak:",
     "rules": "Rules: time for a visible cell, over that of the same problem without the rule (of the random mask: the whole\ntime):",

@@ -68,4 +68,20 @@ struct SdpaProblem {
   }
 };
 
+/// The gradients of scaled dot-product attention as every path receives it: checked, rank 4
+/// everywhere.
+template <class T>
+struct SdpaBackwardProblem {
+  SdpaProblem<T> forward;                // its outputs are null
+  TensorView<const T> out;               // (B, H, L, Dv), of the forward pass
+  TensorView<const Accumulator<T>> lse;  // (B, H, L), of the forward pass
+  TensorView<const T> d_out;             // (B, H, L, Dv)
+  TensorView<T> d_q;                     // (B, H, L, D)
+  TensorView<T> d_k;                     // (B, Hkv, S, D)
+  TensorView<T> d_v;                     // (B, Hkv, S, Dv)
+  TensorView<Accumulator<T>> d_mask;     // dense, of the shape of an additive mask; or null
+  Strides d_mask_strides;                // of d_mask broadcast to (B, H, L, S)
+  TensorView<Accumulator<T>> d_sinks;    // (H), dense; or null
+};
+
 }  // namespace attention

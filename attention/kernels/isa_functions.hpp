@@ -29,6 +29,11 @@ struct IsaFunctions {
   std::size_t (*sdpa_decode_part)(const SdpaHead& head, int rows) noexcept;
   std::size_t (*sdpa_decode_scratch)(const SdpaHead& head, int rows) noexcept;
 
+  /// The backward pass of a panel. `scratch` holds sdpa_backward_scratch bytes, aligned to 64. Of a
+  /// head, the sizes, mask_use and softcap count.
+  void (*sdpa_backward)(const SdpaBackwardTask& task, std::byte* scratch) noexcept;
+  std::size_t (*sdpa_backward_scratch)(const SdpaHead& head) noexcept;
+
   /// The rows and outputs of a task. `scratch` holds linear_scratch bytes, aligned to 64.
   void (*linear)(const LinearTask& task, std::byte* scratch) noexcept;
   std::size_t (*linear_scratch)(Element element, std::int64_t I, int rows) noexcept;

@@ -79,6 +79,31 @@ struct SdpaTask {
 };
 inline constexpr int kMaxPanelsPerTask = 4;
 
+/// One panel of the backward pass: its rows, of which `weights` name the places of the mask's
+/// gradient, and what else belongs to them. Float only.
+struct SdpaBackwardRows {
+  SdpaRows rows;
+  const float* out[kMaxPanel];
+  const float* d_out[kMaxPanel];
+  const float* lse[kMaxPanel];
+  float* d_q[kMaxPanel];
+  float mean[kMaxPanel];  // written: d_out . out
+  std::int64_t out_feature;
+  std::int64_t d_out_feature;
+};
+
+/// A panel of queries through the keys of a head. Adds to the gradients of these keys and values;
+/// writes those of the queries.
+struct SdpaBackwardTask {
+  SdpaHead head;
+  SdpaBackwardRows* rows;
+  float* d_k;
+  float* d_v;
+  std::int64_t d_k_row;
+  std::int64_t d_v_row;
+  std::int64_t d_q_feature;
+};
+
 /// A piece of the keys for the rows of a task of few queries, and where its partial results go:
 /// sdpa_decode_part bytes, aligned to 64.
 struct SdpaPiece {

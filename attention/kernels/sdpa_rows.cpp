@@ -175,6 +175,15 @@ void fill_rows(const SdpaProblem<T>& p, const RowRange& range, SdpaRows& rows) n
   }
 }
 
+template <class Element>
+void fill_lanes(const TensorView<Element>& tensor, const RowRange& range, std::int64_t group,
+                Element** lanes) noexcept {
+  fill(walk_of(tensor, range, group), range, group, lanes);
+}
+
+template void fill_lanes(const TensorView<float>&, const RowRange&, std::int64_t, float**) noexcept;
+template void fill_lanes(const TensorView<const float>&, const RowRange&, std::int64_t,
+                         const float**) noexcept;
 template SdpaHead sdpa_head(const SdpaProblem<float>&, std::int64_t, std::int64_t) noexcept;
 template SdpaHead sdpa_head(const SdpaProblem<float16>&, std::int64_t, std::int64_t) noexcept;
 template SdpaHead sdpa_head(const SdpaProblem<bfloat16>&, std::int64_t, std::int64_t) noexcept;

@@ -27,4 +27,9 @@ struct RowRange {
 template <class T>
 void fill_rows(const SdpaProblem<T>& problem, const RowRange& range, SdpaRows& rows) noexcept;
 
+/// The rows of a tensor (B, H, L, ...) in their lanes; null if there is no such tensor.
+template <class Element>
+void fill_lanes(const TensorView<Element>& tensor, const RowRange& range, std::int64_t group,
+                Element** lanes) noexcept;
+
 }  // namespace attention::kernels

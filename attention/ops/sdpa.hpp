@@ -77,6 +77,8 @@ struct SdpaOptions {
   /// outputs name a place.)
   bool return_weights = false;
   bool return_maximum = false;
+  /// Ask sdpa_backward for the gradient of an additive mask.
+  bool return_mask_gradient = false;
   Execution execution = {};
 };
 

@@ -48,8 +48,8 @@ bool visible(const ScoreRules& rules, std::int64_t position, std::int64_t j,
 }  // namespace
 
 template <class Real, class T>
-void sdpa_row(const SdpaProblem<T>& p, std::int64_t b, std::int64_t h, std::int64_t i,
-              VisibleKey<Real>* visible_keys) noexcept {
+VisibleKey<Real>* visible_scores(const SdpaProblem<T>& p, std::int64_t b, std::int64_t h,
+                                 std::int64_t i, VisibleKey<Real>* keys) noexcept {
   const ScoreRules& rules = p.rules;
   const std::int64_t h_kv = h / (p.H / p.Hkv);
   const std::int64_t position = i + p.offset(b);
@@ -57,9 +57,7 @@ void sdpa_row(const SdpaProblem<T>& p, std::int64_t b, std::int64_t h, std::int6
   const Strides& mask = rules.mask.strides();
   const std::int64_t mask_row = masked ? b * mask[0] + h * mask[1] + i * mask[2] : 0;
   const std::int64_t mask_step = masked ? mask[3] : 0;
-
-  // Pass 1: the scores of the visible keys. Keys at and past the key length are not looked at.
-  VisibleKey<Real>* end = visible_keys;
+  VisibleKey<Real>* end = keys;
   for (std::int64_t j = 0; j < p.key_length(b); ++j) {
     if (!visible(rules, position, j, mask_row + j * mask_step)) {
       continue;
@@ -81,7 +79,18 @@ void sdpa_row(const SdpaProblem<T>& p, std::int64_t b, std::int64_t h, std::int6
     }
     *end++ = {.j = j, .value = score};
   }
-  const std::span<VisibleKey<Real>> keys(visible_keys, end);
+  return end;
+}
+
+template <class Real, class T>
+void sdpa_row(const SdpaProblem<T>& p, std::int64_t b, std::int64_t h, std::int64_t i,
+              VisibleKey<Real>* visible_keys) noexcept {
+  const ScoreRules& rules = p.rules;
+  const std::int64_t h_kv = h / (p.H / p.Hkv);
+
+  // Pass 1: the scores.
+  const std::span<VisibleKey<Real>> keys(visible_keys,
+                                         visible_scores<Real>(p, b, h, i, visible_keys));
 
   // Pass 2: the sum of the exponentials, the largest score taken out so that none overflows; value
   // becomes exp(score - maximum).
@@ -133,6 +142,24 @@ void sdpa(const SdpaProblem<T>& problem) {
     }
   }
 }
+
+template VisibleKey<float>* visible_scores(const SdpaProblem<float>&, std::int64_t, std::int64_t,
+                                           std::int64_t, VisibleKey<float>*) noexcept;
+template VisibleKey<float>* visible_scores(const SdpaProblem<float16>&, std::int64_t, std::int64_t,
+                                           std::int64_t, VisibleKey<float>*) noexcept;
+template VisibleKey<float>* visible_scores(const SdpaProblem<bfloat16>&, std::int64_t, std::int64_t,
+                                           std::int64_t, VisibleKey<float>*) noexcept;
+template VisibleKey<float>* visible_scores(const SdpaProblem<double>&, std::int64_t, std::int64_t,
+                                           std::int64_t, VisibleKey<float>*) noexcept;
+template VisibleKey<double>* visible_scores(const SdpaProblem<float>&, std::int64_t, std::int64_t,
+                                            std::int64_t, VisibleKey<double>*) noexcept;
+template VisibleKey<double>* visible_scores(const SdpaProblem<float16>&, std::int64_t, std::int64_t,
+                                            std::int64_t, VisibleKey<double>*) noexcept;
+template VisibleKey<double>* visible_scores(const SdpaProblem<bfloat16>&, std::int64_t,
+                                            std::int64_t, std::int64_t,
+                                            VisibleKey<double>*) noexcept;
+template VisibleKey<double>* visible_scores(const SdpaProblem<double>&, std::int64_t, std::int64_t,
+                                            std::int64_t, VisibleKey<double>*) noexcept;
 
 template void sdpa<float>(const SdpaProblem<float>&);
 template void sdpa<float>(const SdpaProblem<float16>&);

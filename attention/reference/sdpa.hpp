@@ -36,6 +36,12 @@ struct VisibleKey {
   Real value;
 };
 
+/// Pass 1 of a row: its visible keys with their scores, in the order of j, from `keys` on; returns
+/// their end. Keys at and past the key length are not looked at.
+template <class Real, class T>
+VisibleKey<Real>* visible_scores(const SdpaProblem<T>& problem, std::int64_t b, std::int64_t h,
+                                 std::int64_t i, VisibleKey<Real>* keys) noexcept;
+
 /// One row of it: query i of head h in batch entry b. `visible_keys` is scratch for S of them.
 template <class Real, class T>
 ATTENTION_API void sdpa_row(const SdpaProblem<T>& problem, std::int64_t b, std::int64_t h,

@@ -139,5 +139,34 @@ ATTENTION_INLINE const void* at_element(const void* data, Element element, Index
   return static_cast<const std::byte*>(data) + offset * size;
 }
 
+/// True when none of `columns` elements of the rows [begin, end) is infinite or NaN.
+template <class T>
+bool all_finite(MatrixOf<T> values, Index columns, KeyRange rows) {
+  constexpr int kChains = 4;
+  Vec zeros[kChains] = {zero(), zero(), zero(), zero()};  // NaN once an infinity or NaN came
+  for (Index n = rows.begin; n < rows.end; ++n) {
+    const MatrixOf<T> row = values.from(n, 0);
+    Index c = 0;
+    for (; values.column == 1 && c + kChains * kLanes <= columns; c += kChains * kLanes) {
+#pragma GCC unroll 4
+      for (int i = 0; i < kChains; ++i) {
+        zeros[i] = fma(load_converted(row.data + c + i * kLanes), zero(), zeros[i]);
+      }
+    }
+    for (; c < columns; c += kChains * kLanes) {
+#pragma GCC unroll 4
+      for (int i = 0; i < kChains; ++i) {
+        const Index at = c + i * kLanes;
+        if (at < columns) {
+          const Vec x = load_strided(row.data + at * row.column, row.column, columns - at);
+          zeros[i] = fma(x, zero(), zeros[i]);
+        }
+      }
+    }
+  }
+  const Vec sum = add(add(zeros[0], zeros[1]), add(zeros[2], zeros[3]));
+  return bits_of(equal(sum, zero())) == kAllLanes;
+}
+
 }  // namespace
 }  // namespace attention::kernels::ATTENTION_KERNEL_ISA

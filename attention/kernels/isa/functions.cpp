@@ -13,6 +13,8 @@ const IsaFunctions kFunctions = {.panel_rows = kPanel,
                                  .sdpa_decode_finish = sdpa_decode_finish,
                                  .sdpa_decode_part = sdpa_decode_part,
                                  .sdpa_decode_scratch = sdpa_decode_scratch,
+                                 .sdpa_backward = sdpa_backward,
+                                 .sdpa_backward_scratch = sdpa_backward_scratch,
                                  .linear = linear,
                                  .linear_scratch = linear_scratch};
 

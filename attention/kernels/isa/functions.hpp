@@ -8,6 +8,8 @@ namespace attention::kernels::ATTENTION_KERNEL_ISA {
 
 void sdpa_forward(const SdpaTask& task, std::byte* scratch) noexcept;
 std::size_t sdpa_forward_scratch(const SdpaHead& head, int panels) noexcept;
+void sdpa_backward(const SdpaBackwardTask& task, std::byte* scratch) noexcept;
+std::size_t sdpa_backward_scratch(const SdpaHead& head) noexcept;
 void sdpa_decode(const SdpaTask& task, const SdpaPiece& piece, std::byte* scratch) noexcept;
 void sdpa_decode_finish(const SdpaTask& task, const SdpaParts& parts, std::byte* scratch) noexcept;
 std::size_t sdpa_decode_part(const SdpaHead& head, int rows) noexcept;

@@ -21,7 +21,8 @@ inline constexpr std::size_t kOneOf = 1;
 #endif
 
 /// The instruction sets that the library has kernels for on some processor.
-inline constexpr Isa kIsasWithKernels[] = {Isa::portable, Isa::neon, Isa::avx2, Isa::avx512};
+inline constexpr Isa kIsasWithKernels[] = {Isa::portable, Isa::neon, Isa::avx2, Isa::avx512,
+                                           Isa::avx512_bf16};
 
 inline bool is_usable(Isa isa) {
   const std::vector<Isa> usable = kernel_isas();
