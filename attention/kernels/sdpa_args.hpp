@@ -87,7 +87,7 @@ struct SdpaBackwardRows {
   const float* d_out[kMaxPanel];
   const float* lse[kMaxPanel];
   float* d_q[kMaxPanel];
-  float mean[kMaxPanel];  // written: d_out . out
+  float d_sink[kMaxPanel];  // written: what the row adds to the gradient of its sink
   std::int64_t out_feature;
   std::int64_t d_out_feature;
 };

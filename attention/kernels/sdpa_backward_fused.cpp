@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cmath>
 
 #include <attention/kernels/sdpa_backward_fused.hpp>
 #include <attention/kernels/sdpa_rows.hpp>
@@ -84,20 +83,14 @@ void SdpaBackwardFused::run(std::int64_t task, std::byte* scratch) const noexcep
   }
 }
 
-/// d_sink -= exp(sink - lse) * mean, row by row.
 void SdpaBackwardFused::add_sinks(std::int64_t b, std::int64_t h_kv, std::int64_t begin,
                                   const SdpaBackwardRows& rows) const noexcept {
   const SdpaProblem<float>& p = problem_.forward;
   const std::int64_t group = p.H / p.Hkv;
   for (int n = 0; n < rows.rows.count; ++n) {
-    const int lane = rows.rows.first + n;
     const std::int64_t h = h_kv * group + (begin + n) % group;
-    const double weight =
-        std::exp(static_cast<double>(rows.rows.sink[lane]) - static_cast<double>(*rows.lse[lane]));
-    // A row that sees no key has out = 0, whatever d_out is.
-    const bool sees_none = weight == 1.0;
-    sink_sums_[static_cast<std::size_t>(b * p.H + h)] -=
-        sees_none ? 0.0 : weight * static_cast<double>(rows.mean[lane]);
+    sink_sums_[static_cast<std::size_t>(b * p.H + h)] +=
+        static_cast<double>(rows.d_sink[rows.rows.first + n]);
   }
 }
 

@@ -23,8 +23,9 @@ struct Work {
   float* query_rows;    // the queries by rows: see pack_rows
   float* d_out_rows;    // d_out by rows
   float* d_weights;     // kBlock lane rows; then the gradients of the scores
-  float* slopes;        // kBlock lane rows, under a softcap: the derivative of it
+  float* capped;        // kBlock lane rows, under a softcap: the capped scores
   float* negative_lse;  // one lane row: -lse
+  float* shift;         // one lane row: see normalise
   float* mean;          // one lane row: d_out . out
   BlockScratch block;
   bool panel_is_finite;  // queries and d_out
@@ -45,8 +46,9 @@ Work lay_out(const SdpaHead& head, Scratch& scratch) {
   work.query_rows = scratch.take<float>(padded_to_panel(head.D) * kPanel);
   work.d_out_rows = scratch.take<float>(padded_to_panel(head.Dv) * kPanel);
   work.d_weights = scratch.take<float>(kBlock * kPanel);
-  work.slopes = head.softcap > 0 ? scratch.take<float>(kBlock * kPanel) : nullptr;
+  work.capped = head.softcap > 0 ? scratch.take<float>(kBlock * kPanel) : nullptr;
   work.negative_lse = scratch.take<float>(kPanel);
+  work.shift = scratch.take<float>(kPanel);
   work.mean = scratch.take<float>(kPanel);
   work.block.scores = scratch.take<float>(kBlock * kPanel);
   work.block.weights = work.block.scores;
@@ -82,7 +84,7 @@ void pack_rows(const float* const* rows, int first, Index stride, Index columns,
 }
 
 /// mean = d_out . out, lane by lane.
-void sum_means(const SdpaHead& head, SdpaBackwardRows& rows, const Work& work) {
+void sum_means(const SdpaHead& head, const SdpaBackwardRows& rows, const Work& work) {
   for (int lane = rows.rows.first; lane < kPanel; lane += kLanes) {
     const float* out[kLanes];
     for (int r = 0; r < kLanes; ++r) {
@@ -97,13 +99,12 @@ void sum_means(const SdpaHead& head, SdpaBackwardRows& rows, const Work& work) {
       }
     }
     store(work.mean + lane, sum);
-    store(rows.mean + lane, sum);
   }
 }
 
 void begin(const SdpaBackwardTask& task, Work& work) {
   const SdpaHead& head = task.head;
-  SdpaBackwardRows& rows = *task.rows;
+  const SdpaBackwardRows& rows = *task.rows;
   const int first = rows.rows.first;
   work.panel.rows = &rows.rows;
   const float* q[kPanel];
@@ -129,34 +130,56 @@ void begin(const SdpaBackwardTask& task, Work& work) {
   }
 }
 
+/// The weights of scores: exp(score - lse), by what is lacking in lse.
+struct Weights {
+  Vec to_natural;
+  Vec negative_lse;
+  Vec shift;
+
+  ATTENTION_INLINE Weights(const SdpaHead& head, const Work& work, int lane)
+      : to_natural(set1(score_units(head).to_natural)),
+        negative_lse(load(work.negative_lse + lane)),
+        shift(load(work.shift + lane)) {}
+  ATTENTION_INLINE Vec of(Vec score) const {
+    return exp2(fma(fma(score, to_natural, negative_lse), set1(kLog2E), shift));
+  }
+};
+
 /// weights = exp(score - lse) in place of the scores, and d_weights become d_scores = weights *
 /// (d_weights - mean); both exactly 0 where a cell is blocked.
 void weigh_block(const SdpaHead& head, const Work& work, const BlockView& view) {
-  const Vec to_natural = set1(score_units(head).to_natural);
-  const Vec cap = set1(head.softcap);
-  float* const weights = work.block.weights;
+  float* const scores = work.block.scores;
   for (int w = 0; w < kVectors; ++w) {
     const int lane = w * kLanes;
-    const Vec negative_lse = load(work.negative_lse + lane);
+    const Weights weights(head, work, lane);
     const Vec mean = load(work.mean + lane);
     for (Index n = view.begin(); n < view.range.end[w]; ++n) {
       const Index at = n * kPanel + lane;
-      const Vec exponent = mul(fma(load(weights + at), to_natural, negative_lse), set1(kLog2E));
-      Vec weight = exp2(exponent);
+      Vec weight = weights.of(load(scores + at));
       Vec d_score = mul(weight, sub(load(work.d_weights + at), mean));
-      if (work.slopes != nullptr) {
-        const Vec tanh = div(load(work.slopes + at), cap);
-        d_score = mul(d_score, fma(sub(zero(), tanh), tanh, set1(1.0F)));
-      }
       if (view.visible != Visible::all) {
         const Mask sees = mask_of(static_cast<std::uint32_t>(work.block.words[n] >> lane));
         weight = select(sees, weight, zero());
         d_score = select(sees, d_score, zero());
       }
-      store(weights + at, weight);
+      store(scores + at, weight);
       store(work.d_weights + at, d_score);
     }
   }
+}
+
+/// d_scores *= 1 - tanh^2: through the softcap, which made `capped`.
+void pass_softcap(const SdpaHead& head, const Work& work, const BlockView& view) {
+  const Vec cap = set1(head.softcap);
+  for_each_vector(view, [&](Index n, int lane) __attribute__((always_inline)) {
+    const Index at = n * kPanel + lane;
+    const Vec tanh = div(load(work.capped + at), cap);
+    const Vec slope = fma(sub(zero(), tanh), tanh, set1(1.0F));
+    const bool all = view.visible == Visible::all;
+    const std::uint64_t sees = all ? ~std::uint64_t{0} : work.block.words[n];
+    store(work.d_weights + at, select(mask_of(static_cast<std::uint32_t>(sees >> lane)),
+                                      mul(load(work.d_weights + at), slope), zero()));
+  });
 }
 
 /// to[n] += factor * sum over the panel's rows of weights[n] * row, for kKeys keys and kWidth
@@ -282,26 +305,92 @@ void add_to_mask(const SdpaHead& head, const Work& work, const BlockView& view, 
   }
 }
 
-/// The panel through one block of keys.
-void add_block(const SdpaBackwardTask& task, Work& work, const KeyBlock<float>& block) {
+/// Beyond it the rounding of lse shows in the weights.
+constexpr float kLargeLse = 32.0F;
+
+/// The blocks of keys that a panel sees, each with its view.
+template <class Body>
+void for_each_block(const SdpaBackwardTask& task, Work& work, const Body& body) {
+  const SdpaRows& rows = task.rows->rows;
+  const KeyRange range = {.begin = rows.key_begin[rows.first], .end = rows.key_end[kPanel - 1]};
+  for (Index begin = range.begin / kBlock * kBlock; begin < range.end; begin += kBlock) {
+    const KeyRange seen = {.begin = largest(range.begin - begin, 0),
+                           .end = least(range.end - begin, kBlock)};
+    const KeyBlock<float> block = {
+        .begin = begin,
+        .size = seen.end,
+        .keys = Operands<float>::keys(task.head, begin, seen, nullptr),
+        .values = Operands<float>::values(task.head, begin, seen, nullptr),
+        .seen = seen,
+        .finite = Finite::unknown};
+    const BlockView view = view_block(task.head, work.panel, block.begin, block.size,
+                                      work.block.words, work.block.bias);
+    if (view.visible != Visible::none) {
+      body(block, view);
+    }
+  }
+}
+
+/// What lse lacks, where it is large: shift = -log2 of the sum of the weights. (At the far end, a
+/// row whose scores are all float's lowest has that for its lse, and the number of its keys is
+/// lost.) A lane's shift is its own.
+void normalise(const SdpaBackwardTask& task, Work& work) {
   const SdpaHead& head = task.head;
-  const BlockScratch& scratch = work.block;
-  const BlockView view =
-      view_block(head, work.panel, block.begin, block.size, scratch.words, scratch.bias);
-  if (view.visible == Visible::none) {
+  const SdpaRows& rows = task.rows->rows;
+  bool any = false;
+  for (int lane = 0; lane < kPanel; ++lane) {
+    const float magnitude = __builtin_fabsf(work.negative_lse[lane]);
+    work.shift[lane] = 0.0F;
+    any = any || (magnitude > kLargeLse && magnitude < kInfinity);
+  }
+  if (!any) {
     return;
   }
-  score_visible(head, work.panel, view, block, scratch);
-  if (work.slopes != nullptr) {
-    score_block<false>(Queries{.data = work.panel.queries, .terms = head.D}, block.keys, view.range,
-                       work.slopes, scratch.largest);
-    cap_scores(view, score_units(head).in_pass, head.softcap, work.slopes);
+  float sums[kPanel];
+  for (int lane = 0; lane < kPanel; lane += kLanes) {
+    const Vec sink = lane < rows.first ? set1(-kInfinity) : load(rows.sink + lane);
+    store(sums + lane, exp2(mul(add(sink, load(work.negative_lse + lane)), set1(kLog2E))));
   }
+  for_each_block(task, work, [&](const KeyBlock<float>& block, const BlockView& view) {
+    score_visible(head, work.panel, view, block, work.block);
+    for (int w = 0; w < kVectors; ++w) {
+      const int lane = w * kLanes;
+      const Weights weights(head, work, lane);
+      Vec sum = load(sums + lane);
+      for (Index n = view.begin(); n < view.range.end[w]; ++n) {
+        const Vec weight = weights.of(load(work.block.scores + n * kPanel + lane));
+        const bool all = view.visible == Visible::all;
+        const std::uint64_t sees = all ? ~std::uint64_t{0} : work.block.words[n];
+        sum = add(sum, select(mask_of(static_cast<std::uint32_t>(sees >> lane)), weight, zero()));
+      }
+      store(sums + lane, sum);
+    }
+  });
+  for (int lane = rows.first; lane < kPanel; ++lane) {
+    const float magnitude = __builtin_fabsf(work.negative_lse[lane]);
+    if (magnitude > kLargeLse && magnitude < kInfinity) {
+      work.shift[lane] = -natural_logarithm(sums[lane]) * kLog2E;
+    }
+  }
+}
+
+/// The panel through one block of keys.
+void add_block(const SdpaBackwardTask& task, Work& work, const KeyBlock<float>& block,
+               const BlockView& view) {
+  const SdpaHead& head = task.head;
+  const BlockScratch& scratch = work.block;
+  score_visible(head, work.panel, view, block, scratch);
   score_block<false>(Queries{.data = work.d_out, .terms = head.Dv}, block.values, view.range,
                      work.d_weights, scratch.largest);
   weigh_block(head, work, view);
   if (head.has_weights) {
     add_to_mask(head, work, view, block.begin);
+  }
+  if (work.capped != nullptr) {
+    score_block<false>(Queries{.data = work.panel.queries, .terms = head.D}, block.keys, view.range,
+                       work.capped, scratch.largest);
+    cap_scores(view, score_units(head).in_pass, head.softcap, work.capped);
+    pass_softcap(head, work, view);
   }
   if (view.visible != Visible::all && !zeros_stay_zeros(head, work, view, block.keys)) {
     add_cells(task, work, view, block.keys, block.begin);
@@ -321,9 +410,18 @@ void add_block(const SdpaBackwardTask& task, Work& work, const KeyBlock<float>& 
   value_block(work.d_weights, block.keys, head.D, view.range, nullptr, work.panel.out);
 }
 
-/// Writes the gradients of the queries, times the scale.
+/// Writes the gradients of the queries, times the scale, and of the sinks: weight of the sink *
+/// (0 - mean), 0 for a row that sees no key.
 void finish(const SdpaBackwardTask& task, const Work& work) {
   const SdpaRows& rows = task.rows->rows;
+  for (int lane = 0; lane < kPanel; lane += kLanes) {
+    const Vec sink = lane < rows.first ? set1(-kInfinity) : load(rows.sink + lane);
+    const Vec exponent =
+        fma(add(sink, load(work.negative_lse + lane)), set1(kLog2E), load(work.shift + lane));
+    const Vec d_sink = sub(zero(), mul(exp2(exponent), load(work.mean + lane)));
+    const Mask sees = mask_of(static_cast<std::uint32_t>(work.panel.seen >> lane));
+    store(task.rows->d_sink + lane, select(sees, d_sink, zero()));
+  }
   const Index D = task.head.D;
   const int end = rows.first + rows.count;
   for (int lane = rows.first; lane < end; lane += kLanes) {
@@ -356,19 +454,10 @@ void sdpa_backward(const SdpaBackwardTask& task, std::byte* base) noexcept {
   Scratch scratch(base);
   Work work = lay_out(task.head, scratch);
   begin(task, work);
-  const SdpaRows& rows = task.rows->rows;
-  const KeyRange range = {.begin = rows.key_begin[rows.first], .end = rows.key_end[kPanel - 1]};
-  for (Index block = range.begin / kBlock * kBlock; block < range.end; block += kBlock) {
-    const KeyRange seen = {.begin = largest(range.begin - block, 0),
-                           .end = least(range.end - block, kBlock)};
-    add_block(task, work,
-              {.begin = block,
-               .size = seen.end,
-               .keys = Operands<float>::keys(task.head, block, seen, nullptr),
-               .values = Operands<float>::values(task.head, block, seen, nullptr),
-               .seen = seen,
-               .finite = Finite::unknown});
-  }
+  normalise(task, work);
+  for_each_block(task, work, [&](const KeyBlock<float>& block, const BlockView& view) {
+    add_block(task, work, block, view);
+  });
   finish(task, work);
 }
 

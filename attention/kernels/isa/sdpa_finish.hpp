@@ -107,7 +107,7 @@ void store_out(const SdpaHead& head, const Panel& panel) {
   }
 }
 
-void finish_panel(const SdpaHead& head, const Panel& panel) {
+inline void finish_panel(const SdpaHead& head, const Panel& panel) {
   store_statistics(head, panel);
   invert_sums(panel);
   switch (head.element) {

@@ -145,7 +145,8 @@ struct Raised {
 
 /// Takes over what a block raises the maximum to. factor = exp2(old - new), by which what was
 /// summed up to here shrinks; exactly 1 where nothing changed.
-Raised raise_maximum(const Panel& panel, float to_log2, const float* largest_score, float* factor) {
+inline Raised raise_maximum(const Panel& panel, float to_log2, const float* largest_score,
+                            float* factor) {
   Raised raised = {.changed = false, .any_large = false};
   for (int lane = 0; lane < kPanel; lane += kLanes) {
     const Vec before = load(panel.maximum + lane);
