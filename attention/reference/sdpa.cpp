@@ -57,6 +57,8 @@ VisibleKey<Real>* visible_scores(const SdpaProblem<T>& p, std::int64_t b, std::i
   const Strides& mask = rules.mask.strides();
   const std::int64_t mask_row = masked ? b * mask[0] + h * mask[1] + i * mask[2] : 0;
   const std::int64_t mask_step = masked ? mask[3] : 0;
+
+  // Pass 1: the scores of the visible keys. Keys at and past the key length are not looked at.
   VisibleKey<Real>* end = keys;
   for (std::int64_t j = 0; j < p.key_length(b); ++j) {
     if (!visible(rules, position, j, mask_row + j * mask_step)) {
@@ -88,7 +90,7 @@ void sdpa_row(const SdpaProblem<T>& p, std::int64_t b, std::int64_t h, std::int6
   const ScoreRules& rules = p.rules;
   const std::int64_t h_kv = h / (p.H / p.Hkv);
 
-  // Pass 1: the scores.
+  // Pass 1, above.
   const std::span<VisibleKey<Real>> keys(visible_keys,
                                          visible_scores<Real>(p, b, h, i, visible_keys));
 

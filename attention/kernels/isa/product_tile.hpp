@@ -8,26 +8,33 @@ namespace attention::kernels::ATTENTION_KERNEL_ISA {
 namespace {
 
 /// A term of a sum of products: kElements of a row times the kElements at p, which are the same for
-/// all lanes. A lane of a lane row holds kElements, made by `joined`, given back by `element`.
+/// all lanes. A lane of a lane row holds kElements, made by `joined` (or `joined_exactly`, where no
+/// number needs rounding), given back by `element`.
 template <class T>
 struct Term;
 template <>
 struct Term<float> {
   static constexpr int kElements = 1;
+  static constexpr bool kDropsDenormals = false;
   static ATTENTION_INLINE Vec factor(const float* p) { return set1(*p); }
   static ATTENTION_INLINE Vec add(Vec row, Vec factor, Vec sum) { return fma(row, factor, sum); }
   static ATTENTION_INLINE Vec joined(Vec first, Vec /*last*/) { return first; }
+  static ATTENTION_INLINE Vec joined_exactly(Vec first, Vec /*last*/) { return first; }
   static ATTENTION_INLINE Vec element(Vec row, Index /*n*/) { return row; }
 };
 #if defined(__AVX512BF16__)
 template <>
 struct Term<Bfloat16> {
   static constexpr int kElements = 2;
+  static constexpr bool kDropsDenormals = true;
   static ATTENTION_INLINE Vec factor(const Bfloat16* p) { return set1_pair(p); }
   static ATTENTION_INLINE Vec add(Vec row, Vec factor, Vec sum) {
     return fma_pairs(row, factor, sum);
   }
   static ATTENTION_INLINE Vec joined(Vec first, Vec last) { return pairs_of(first, last); }
+  static ATTENTION_INLINE Vec joined_exactly(Vec first, Vec last) {
+    return pairs_of_bfloat16(first, last);
+  }
   static ATTENTION_INLINE Vec element(Vec row, Index n) {
     return n == 0 ? first_of_pairs(row) : second_of_pairs(row);
   }

@@ -322,7 +322,8 @@ void for_each_block(const SdpaBackwardTask& task, Work& work, const Body& body) 
         .keys = Operands<float>::keys(task.head, begin, seen, nullptr),
         .values = Operands<float>::values(task.head, begin, seen, nullptr),
         .seen = seen,
-        .finite = Finite::unknown};
+        .finite = Finite::unknown,
+        .drops_values = false};
     const BlockView view = view_block(task.head, work.panel, block.begin, block.size,
                                       work.block.words, work.block.bias);
     if (view.visible != Visible::none) {

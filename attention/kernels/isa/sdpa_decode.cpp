@@ -46,6 +46,7 @@ Part part_at(const SdpaHead& head, int rows, std::byte* place) {
 /// Scratch of one task.
 struct Work {
   float* queries;        // padded(D) of each row, times the sign of the scale
+  bool* by_hand;         // of each row: not multiplied two features at once
   double* wide_queries;  // the same as double
   float* scores;         // kBlock of each row
   float* low_scores;     // what they lack
@@ -57,6 +58,7 @@ struct Work {
 Work lay_out(const SdpaHead& head, int rows, Scratch& scratch) {
   Work work = {};
   work.queries = scratch.take<float>(rows * padded(head.D));
+  work.by_hand = scratch.take<bool>(rows);
   work.wide_queries = scratch.take<double>(rows * padded(head.D));
   work.scores = scratch.take<float>(rows * kBlock);
   work.low_scores = scratch.take<float>(rows * kBlock);
@@ -82,6 +84,18 @@ bool reads_in_place(const SdpaTask& task) {
          (head.element == Element::f32 || task.rows->count < kRowsWorthConverting);
 }
 
+/// Whether products of two features at once would get the scores of this query wrong: they drop
+/// denormal numbers, which count if they stand in the query, or if its elements are so large that
+/// those of keys count (see lanes_by_hand).
+bool needs_single_products(const float* q, Index D) {
+  bool found = false;
+  for (Index d = 0; d < D; ++d) {
+    const float magnitude = __builtin_fabsf(q[d]);
+    found = found || !(magnitude < 0x1p96F) || (magnitude != 0 && magnitude < 0x1p-126F);
+  }
+  return found;
+}
+
 /// Reads the queries, in the order in which the features of keys are read.
 template <class T>
 void read_queries(const SdpaTask& task, const Work& work) {
@@ -98,8 +112,14 @@ void read_queries(const SdpaTask& task, const Work& work) {
     for (Index d = 0; d < head.D && kScoredExactly<T>; ++d) {
       work.wide_queries[r * padded(head.D) + d] = static_cast<double>(place[d]);
     }
-    if (reads_in_place(task)) {
-      to_order_of_keys<T>(place, head.D);
+    work.by_hand[r] = kHasJoined<T> && needs_single_products(place, head.D);
+    if (!reads_in_place(task)) {
+      continue;
+    }
+    if (work.by_hand[r]) {
+      to_order_of_keys<T, false>(place, head.D);
+    } else {
+      to_order_of_keys<T, kHasJoined<T>>(place, head.D);
     }
   }
 }
@@ -132,11 +152,15 @@ __attribute__((noinline)) void score_rows(const Work& work, int rows, const Bloc
   for (Index n = 0; n < block.size; n += kLanes) {
     const Rows<T> keys = {.data = block.keys.at(n), .row = block.keys.row};
     for (int r = 0; r < rows; ++r) {
-      score_keys<kExact, kRounds>({.features = work.queries + r * padded(D),
-                                   .wide_features = work.wide_queries + r * padded(D),
-                                   .high = work.scores + r * kBlock + n,
-                                   .low = work.low_scores + r * kBlock + n},
-                                  keys, D, block.size - n);
+      const ScoredQuery query = {.features = work.queries + r * padded(D),
+                                 .wide_features = work.wide_queries + r * padded(D),
+                                 .high = work.scores + r * kBlock + n,
+                                 .low = work.low_scores + r * kBlock + n};
+      if (kHasJoined<T> && work.by_hand[r]) {
+        score_keys<kExact, kRounds, false>(query, keys, D, block.size - n);
+      } else {
+        score_keys<kExact, kRounds, kHasJoined<T>>(query, keys, D, block.size - n);
+      }
     }
   }
 }

@@ -27,9 +27,17 @@ constexpr int kChains = 4;
 /// Features of keys that are multiplied in one round, as pairs of vectors.
 constexpr Index kRound = Index{kChains} * kLanes;
 
-/// How 2 kLanes features of a query wait at q, and are multiplied with those of a key, in kSums
-/// sums.
+/// Whether T has products of two elements at once; see Term.
 template <class T>
+inline constexpr bool kHasJoined = false;
+#if defined(__AVX512BF16__)
+template <>
+inline constexpr bool kHasJoined<Bfloat16> = true;
+#endif
+
+/// How 2 kLanes features of a query wait at q, and are multiplied with those of a key, in kSums
+/// sums. kJoined: two features to a word.
+template <class T, bool kJoined>
 struct FeaturePair {
   static constexpr int kSums = 2;
   static ATTENTION_INLINE void keep(float* q, Vec (&x)[2]) {
@@ -47,7 +55,7 @@ struct FeaturePair {
 #if defined(__AVX512BF16__)
 /// As the keys lie: two to a word.
 template <>
-struct FeaturePair<Bfloat16> {
+struct FeaturePair<Bfloat16, true> {
   static constexpr int kSums = 1;
   static ATTENTION_INLINE void keep(float* q, Vec (&x)[2]) {
     to_pair_order(static_cast<const Bfloat16*>(nullptr), x);
@@ -60,12 +68,12 @@ struct FeaturePair<Bfloat16> {
 #endif
 
 /// Brings the features of a query into the form in which products_of_key takes them.
-template <class T>
+template <class T, bool kJoined>
 ATTENTION_INLINE void to_order_of_keys(float* q, Index D) {
   for (Index d = 0; d + kRound <= D; d += kRound) {
     for (Index at = d; at < d + kRound; at += 2 * kLanes) {
       Vec x[2] = {load(q + at), load(q + at + kLanes)};
-      FeaturePair<T>::keep(q + at, x);
+      FeaturePair<T, kJoined>::keep(q + at, x);
     }
   }
 }
@@ -79,9 +87,9 @@ ATTENTION_INLINE V total_of(const V (&sum)[kCount]) {
 
 /// The features of one key times those of a query, in several sums, which together make one vector.
 /// kRounds * kRound features where that is D; any D with kRounds = 0.
-template <int kRounds, class T>
+template <int kRounds, bool kJoined, class T>
 ATTENTION_INLINE Vec products_of_key(const float* q, const T* key, Index D) {
-  constexpr int kSums = FeaturePair<T>::kSums;
+  constexpr int kSums = FeaturePair<T, kJoined>::kSums;
   Vec sum[kChains / 2 * kSums];
 #pragma GCC unroll 4
   for (Vec& part : sum) {
@@ -91,7 +99,7 @@ ATTENTION_INLINE Vec products_of_key(const float* q, const T* key, Index D) {
 #pragma GCC unroll 4
     for (int i = 0; i < kChains / 2; ++i) {
       const Index at = d + i * 2 * kLanes;
-      FeaturePair<T>::add_products(q + at, key + at, sum + i * kSums);
+      FeaturePair<T, kJoined>::add_products(q + at, key + at, sum + i * kSums);
     }
   };
 #pragma GCC unroll 8
@@ -162,7 +170,7 @@ struct ScoredQuery {
 ///
 /// One key after the other, as they lie in memory: the processor fetches ahead for one stream that
 /// it foresees, not for kLanes streams side by side, which reach half of the bandwidth.
-template <bool kExact, int kRounds, bool kAll, class T>
+template <bool kExact, int kRounds, bool kJoined, bool kAll, class T>
 ATTENTION_INLINE void score_some(const ScoredQuery& query, Rows<T> keys, Index D, Index count) {
   if constexpr (kExact) {
     constexpr int kHalf = kLanes / 2;
@@ -182,18 +190,19 @@ ATTENTION_INLINE void score_some(const ScoredQuery& query, Rows<T> keys, Index D
     Vec products[kLanes];
 #pragma GCC unroll 1
     for (int n = 0; n < kLanes; ++n) {
-      products[n] =
-          kAll || n < count ? products_of_key<kRounds>(query.features, keys.at(n), D) : zero();
+      products[n] = kAll || n < count
+                        ? products_of_key<kRounds, kJoined>(query.features, keys.at(n), D)
+                        : zero();
     }
     store(query.high, sums_of_lanes(products));
   }
 }
-template <bool kExact, int kRounds, class T>
+template <bool kExact, int kRounds, bool kJoined, class T>
 ATTENTION_INLINE void score_keys(const ScoredQuery& query, Rows<T> keys, Index D, Index count) {
   if (count >= kLanes) {
-    score_some<kExact, kRounds, true>(query, keys, D, count);
+    score_some<kExact, kRounds, kJoined, true>(query, keys, D, count);
   } else {
-    score_some<kExact, kRounds, false>(query, keys, D, count);
+    score_some<kExact, kRounds, kJoined, false>(query, keys, D, count);
   }
 }
 

@@ -12,11 +12,12 @@ namespace {
 /// What a panel knows between two blocks of keys. All but `seen` lies in scratch.
 struct Panel {
   const SdpaRows* rows;
-  std::uint64_t seen;  // lanes that saw a key
-  float* queries;      // a lane row for each term over D: q^T, times the sign of the scale
-  float* out;          // Dv lane rows: sum of weights * value, relative to the maximum
-  float* maximum;      // the largest score up to here
-  float* sum;          // sum of weights, relative to the maximum
+  std::uint64_t seen;     // lanes that saw a key
+  std::uint64_t by_hand;  // lanes whose scores the products do not get right: see lanes_by_hand
+  float* queries;         // a lane row for each term over D: q^T, times the sign of the scale
+  float* out;             // Dv lane rows: sum of weights * value, relative to the maximum
+  float* maximum;         // the largest score up to here
+  float* sum;             // sum of weights, relative to the maximum
 };
 
 /// ln(x) for normal positive x, +inf and NaN; -inf for 0.

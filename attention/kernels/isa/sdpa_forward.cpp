@@ -160,6 +160,30 @@ void add_partly_visible(const Panel& panel, const BlockView& view, const Work<T>
   }
 }
 
+/// out += weights * values for the values that the products drop.
+template <class T>
+void add_denormal_values(const Panel& panel, const BlockView& view, const Work<T>& work,
+                         const KeyBlock<T>& block, Index Dv) {
+  constexpr Index kElements = Term<T>::kElements;
+  for (Index n = view.begin(); n < view.end(); ++n) {
+    for (Index c = 0; c < Dv; ++c) {
+      const T x = *value_of_key(block.values.data, block.values, n, c);
+      const float value = as_float(x);
+      if (value == 0 || !(__builtin_fabsf(value) < 0x1p-126F)) {
+        continue;
+      }
+      for (int w = 0; w < kVectors; ++w) {
+        if (n < view.range.end[w]) {
+          const int lane = w * kLanes;
+          const Vec row = load(work.block.weights + n / kElements * kPanel + lane);
+          float* const out = panel.out + c * kPanel + lane;
+          store(out, fma(Term<T>::element(row, n % kElements), set1(value), load(out)));
+        }
+      }
+    }
+  }
+}
+
 /// One panel through one block of keys.
 template <class T>
 void add_block(const SdpaHead& head, Panel& panel, const Work<T>& work, KeyBlock<T>& block) {
@@ -182,6 +206,9 @@ void add_block(const SdpaHead& head, Panel& panel, const Work<T>& work, KeyBlock
     add_values(scratch, view, block.values, head.Dv, factor, panel.out);
   } else {
     add_partly_visible(panel, view, work, block, head.Dv, factor);
+  }
+  if (block.drops_values) {
+    add_denormal_values(panel, view, work, block, head.Dv);
   }
 }
 
@@ -268,7 +295,9 @@ void attend(const SdpaTask& task, std::byte* base) {
                              .keys = Operands<T>::keys(head, block, seen, work.keys),
                              .values = Operands<T>::values(head, block, seen, work.values),
                              .seen = seen,
-                             .finite = Finite::unknown};
+                             .finite = Finite::unknown,
+                             .drops_values = false};
+    key_block.drops_values = Operands<T>::drops(head, key_block.values, seen);
     for (int p = 0; p < panels; ++p) {
       add_block(head, work.panels[p], work, key_block);
     }
@@ -286,7 +315,8 @@ void attend(const SdpaTask& task, std::byte* base) {
          .keys = again ? Operands<T>::keys(head, block, seen, work.keys) : MatrixOf<T>{},
          .values = {},
          .seen = seen,
-         .finite = Finite::unknown});
+         .finite = Finite::unknown,
+         .drops_values = false});
   }
 }
 

@@ -23,7 +23,8 @@ void pack_lane_rows(const SdpaHead& head, const SdpaRows& rows, float* queries) 
       Vec tile[kLanes];
       load_transposed(q, d, stride, head.D - d, tile);
       for (int r = 0; r < least(kLanes, head.D - d); r += kElements) {
-        const Vec row = Term<P>::joined(mul(tile[r], sign), mul(tile[r + kElements - 1], sign));
+        const Vec row =
+            Term<P>::joined_exactly(mul(tile[r], sign), mul(tile[r + kElements - 1], sign));
         store(queries + (d + r) / kElements * kPanel + lane, row);
       }
     }
@@ -66,6 +67,11 @@ struct Operands<float> {
     return as_floats(at_element(head.v, head.element, block * head.v_row), head.element,
                      {.data = nullptr, .row = head.v_row, .column = head.v_feature}, rows, head.Dv,
                      place);
+  }
+
+  /// Whether products drop some of these values.
+  static bool drops(const SdpaHead& /*head*/, Matrix /*values*/, KeyRange /*rows*/) {
+    return false;
   }
 };
 
@@ -121,6 +127,12 @@ struct Operands<Bfloat16> {
       }
     }
     return {.data = place, .row = 2 * head.Dv, .column = 2};
+  }
+
+  static bool drops(const SdpaHead& head, MatrixOf<Bfloat16> values, KeyRange rows) {
+    const KeyRange terms = terms_of<Bfloat16>(rows);
+    return any_denormal(values.data + terms.begin * values.row,
+                        (terms.end - terms.begin) * 2 * head.Dv);
   }
 };
 #endif

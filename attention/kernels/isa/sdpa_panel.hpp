@@ -13,10 +13,35 @@ ATTENTION_INLINE std::uint64_t lanes_in_use(const SdpaRows& rows) {
   return lanes_below(kPanel) & ~lanes_below(rows.first);
 }
 
+/// The lanes of which a query has denormal elements, which some products drop, or elements so large
+/// that those of keys count (from 2^96 on: below it what is dropped is under 2^-30). Other lanes
+/// need not know of it.
+template <class T>
+std::uint64_t lanes_by_hand(const SdpaHead& head, const Panel& panel) {
+  std::uint64_t lanes = 0;
+  if constexpr (Term<T>::kDropsDenormals) {
+    const Index terms = terms_of<T>(KeyRange{.begin = 0, .end = head.D}).end;
+    for (int lane = panel.rows->first; lane < kPanel; lane += kLanes) {
+      for (Index d = 0; d < terms; ++d) {
+        const Vec row = load(panel.queries + d * kPanel + lane);
+        for (Index n = 0; n < Term<T>::kElements; ++n) {
+          const Vec magnitude = abs(Term<T>::element(row, n));
+          const std::uint32_t ordinary =
+              bits_of(less(magnitude, set1(0x1p96F))) &
+              ~(bits_of(less(magnitude, set1(0x1p-126F))) & ~bits_of(equal(magnitude, zero())));
+          lanes |= std::uint64_t{~ordinary & kAllLanes} << lane;
+        }
+      }
+    }
+  }
+  return lanes;
+}
+
 template <class T>
 void begin_panel(const SdpaHead& head, Panel& panel) {
   const SdpaRows& rows = *panel.rows;
   Operands<T>::pack_queries(head, rows, panel.queries);
+  panel.by_hand = lanes_by_hand<T>(head, panel);
   // The sink is one more key without a value, and the first to be counted.
   const ScoreUnits units = score_units(head);
   for (int lane = 0; lane < kPanel; lane += kLanes) {

@@ -86,6 +86,7 @@ struct KeyBlock {
   MatrixOf<T> values;
   KeyRange seen;
   Finite finite;
+  bool drops_values;  // some values are denormal, and the products drop such
 };
 
 /// What is computed of a block for one panel.
@@ -99,6 +100,27 @@ struct BlockScratch {
   float* factor;         // one lane row: by which what was summed before shrinks
 };
 
+/// Scores again, in float, for the lanes whose scores the products do not get right.
+template <class T>
+void score_by_hand(const SdpaHead& head, const Panel& panel, const BlockView& view,
+                   MatrixOf<T> keys, float* scores) {
+  constexpr Index kElements = Term<T>::kElements;
+  for (int w = 0; w < kVectors; ++w) {
+    const int lane = w * kLanes;
+    const auto lanes = static_cast<std::uint32_t>(panel.by_hand >> lane) & kAllLanes;
+    for (Index n = view.begin(); n < view.range.end[w] && lanes != 0; ++n) {
+      Vec sum = zero();
+      for (Index d = 0; d < head.D; ++d) {
+        const Vec row = load(panel.queries + d / kElements * kPanel + lane);
+        const T key = keys.data[n * keys.row + d / kElements * keys.column + d % kElements];
+        sum = fma(Term<T>::element(row, d % kElements), set1(as_float(key)), sum);
+      }
+      float* const place = scores + n * kPanel + lane;
+      store(place, select(mask_of(lanes), sum, load(place)));
+    }
+  }
+}
+
 /// The scores of a block, blocked cells -inf, and each lane's largest.
 template <class T>
 void score_visible(const SdpaHead& head, const Panel& panel, const BlockView& view,
@@ -110,7 +132,8 @@ void score_visible(const SdpaHead& head, const Panel& panel, const BlockView& vi
   for (int lane = 0; lane < kPanel; lane += kLanes) {
     store(scratch.largest + lane, set1(-kInfinity));
   }
-  if (!units.have_pass) {
+  const bool by_hand = Term<T>::kDropsDenormals && panel.by_hand != 0;
+  if (!units.have_pass && !by_hand) {
     VectorRange shared = view.range;
     VectorRange rest = view.range;
     for (Index& end : shared.end) {
@@ -123,9 +146,12 @@ void score_visible(const SdpaHead& head, const Panel& panel, const BlockView& vi
     return;
   }
   score_block<false>(queries, block.keys, view.range, scores, scratch.largest);
+  if (by_hand) {
+    score_by_hand(head, panel, view, block.keys, scores);
+  }
   if (head.softcap > 0) {
     cap_scores(view, units.in_pass, head.softcap, scores);
-  } else {
+  } else if (units.have_pass) {
     scale_scores(view, units.in_pass, scores);
   }
   if (head.has_alibi) {

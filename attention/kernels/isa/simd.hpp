@@ -22,10 +22,11 @@
 ///   transpose             of kLanes vectors
 ///   sums_of_lanes(x)      lane n: the sum of the lanes of x[n]; of Vec, of Wide
 ///   bits_of_64_bytes      of bytes that are 0 or 1
-///   set1_pair, pairs_of, interleave, first_of_pairs, second_of_pairs   where the instruction set
-///   multiplies
+///   set1_pair, pairs_of, interleave, any_denormal, first_of_pairs, second_of_pairs   where the
+///   instruction set multiplies
 ///                         pairs (__AVX512BF16__): a lane as two bfloat16, rounded to nearest, ties
-///                         to even
+///                         to even, where denormals become 0; pairs_of_bfloat16: of what needs no
+///                         rounding, denormals stay
 ///   fma_pairs(a, b, c)    c + a.second * b.second + a.first * b.first, rounded after each sum;
 ///                         denormals are taken for 0
 ///   Wide, widened, load_wide   kLanes / 2 doubles, from as many floats or doubles; + and -

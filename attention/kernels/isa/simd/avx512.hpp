@@ -189,6 +189,10 @@ ATTENTION_INLINE Vec pairs_of(Vec first, Vec second) {
       0x190009, 0x1A000A, 0x1B000B, 0x1C000C, 0x1D000D, 0x1E000E, 0x1F000F);
   return _mm512_castsi512_ps(_mm512_permutexvar_epi16(order, halves));
 }
+ATTENTION_INLINE Vec pairs_of_bfloat16(Vec first, Vec second) {
+  return _mm512_castsi512_ps(_mm512_or_si512(_mm512_srli_epi32(_mm512_castps_si512(first), 16),
+                                             _mm512_castps_si512(second)));
+}
 /// 2 kLanes pairs of the elements at `first` and at `second`.
 ATTENTION_INLINE void interleave(const Bfloat16* first, const Bfloat16* second, Bfloat16* to) {
   const __m512i a = _mm512_loadu_si512(first);
@@ -200,6 +204,18 @@ ATTENTION_INLINE void interleave(const Bfloat16* first, const Bfloat16* second, 
   const __m512i after = _mm512_add_epi32(order, _mm512_set1_epi32(0x100010));
   _mm512_storeu_si512(to, _mm512_permutex2var_epi16(a, order, b));
   _mm512_storeu_si512(to + 2 * kLanes, _mm512_permutex2var_epi16(a, after, b));
+}
+/// Whether some of `count` elements is denormal.
+ATTENTION_INLINE bool any_denormal(const Bfloat16* p, std::int64_t count) {
+  constexpr std::int64_t kWords = 2 * kLanes;
+  __mmask32 found = 0;
+  for (std::int64_t n = 0; n < count; n += kWords) {
+    const __mmask32 exist = count - n < kWords ? (std::uint32_t{1} << (count - n)) - 1 : ~0U;
+    const __m512i words = _mm512_maskz_loadu_epi16(exist, p + n);
+    const __mmask32 small = _mm512_testn_epi16_mask(words, _mm512_set1_epi16(0x7F80));
+    found |= _mm512_mask_test_epi16_mask(small, words, _mm512_set1_epi16(0x7F));
+  }
+  return found != 0;
 }
 ATTENTION_INLINE Vec first_of_pairs(Vec pairs) {
   return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(pairs), 16));
