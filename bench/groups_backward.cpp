@@ -1,42 +1,15 @@
 // The gradients of sdpa as shares of the arithmetic peak.
 
 #include <cstdint>
-#include <memory>
+#include <optional>
 #include <string>
 
-#include <attention/ops/sdpa_backward.hpp>
-
-#include "bench/drawn.hpp"
+#include "bench/backward_call.hpp"
 #include "bench/groups.hpp"
 #include "bench/sdpa_call.hpp"
 
 namespace attention::bench {
 namespace {
-
-/// A call of sdpa_backward with its tensors, which live as long as the call.
-std::function<void()> backward_call(const SdpaShape& shape) {
-  struct Problem {
-    Tensor<float> q;
-    Tensor<float> k;
-    Tensor<float> v;
-    Tensor<float> d_out;
-    SdpaOptions options;
-    SdpaResult<float> forward;
-  };
-  const auto problem = std::make_shared<Problem>(
-      Problem{.q = drawn({1, shape.H, shape.L, shape.D}, 1),
-              .k = drawn({1, shape.Hkv, shape.L, shape.D}, 2),
-              .v = drawn({1, shape.Hkv, shape.L, shape.D}, 3),
-              .d_out = drawn({1, shape.H, shape.L, shape.D}, 4),
-              .options = {.causal = shape.rule == Rule::causal,
-                          .execution = {.isa = shape.isa, .threads = shape.threads}},
-              .forward = {}});
-  problem->forward = sdpa(problem->q, problem->k, problem->v, problem->options);
-  return [problem] {
-    sdpa_backward(problem->d_out, problem->q, problem->k, problem->v,
-                  {.out = problem->forward.out, .lse = problem->forward.lse}, problem->options);
-  };
-}
 
 /// Five products for the two of the forward pass.
 constexpr double kBackwardOverForward = 2.5;
@@ -58,24 +31,24 @@ std::vector<Case> backward_cases(const Settings& settings) {
           const std::optional<double> bar = causal && L >= 2048    ? std::optional(0.68)
                                             : !causal && L >= 1024 ? std::optional(0.75)
                                                                    : std::nullopt;
-          cases.push_back(
-              {.group = "backward",
-               .label = std::string(causal ? "causal, " : "full, ") + "D " + std::to_string(D) +
-                        ", L " + std::to_string(L),
-               .facts = {.dtype = DType::float32,
-                         .threads = threads,
-                         .L = L,
-                         .S = L,
-                         .D = D,
-                         .causal = causal},
-               .measure = Measure::share_of_peak,
-               .bar = bar,
-               .prepare = [=] {
-                 return sampler_of(Rated{.call = backward_call(shape),
-                                         .work = kBackwardOverForward * operations_of(shape),
-                                         .limit = peak_of(loop, threads, settings.limit_time),
-                                         .time = settings.time});
-               }});
+          cases.push_back({.group = "backward",
+                           .label = std::string(causal ? "causal, " : "full, ") + "D " +
+                                    std::to_string(D) + ", L " + std::to_string(L),
+                           .facts = {.dtype = DType::float32,
+                                     .threads = threads,
+                                     .L = L,
+                                     .S = L,
+                                     .D = D,
+                                     .causal = causal},
+                           .measure = Measure::share_of_peak,
+                           .bar = bar,
+                           .prepare = [=] {
+                             return sampler_of(
+                                 Rated{.call = backward_call(shape),
+                                       .work = kBackwardOverForward * operations_of(shape),
+                                       .limit = peak_of(loop, threads, settings.limit_time),
+                                       .time = settings.time});
+                           }});
         }
       }
     }

@@ -102,7 +102,7 @@ def print_peers(folder: Path) -> None:
     versions = ", ".join(f"{name} {version}" for name, version in next(iter(found.values()))["versions"].items())
     print(f"Beside the best peer of each problem: its time over ours ({versions}).\n")
     print_rows(names, problems)
-    print("Layers beside the faster of PyTorch's, eager and by oneDNN; the bar is 0.95 for `linear`, 1 for the whole:\n")
+    print("Layers beside the faster of PyTorch's, eager and by oneDNN; the bar is 0.95 for `linear`, 1 for the others:\n")
     print_rows(names, layers)
 
 

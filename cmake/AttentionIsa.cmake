@@ -16,6 +16,12 @@ function(attention_isas list)
   else()
     set(names portable)
   endif()
+  # Whatever the build type, the kernels are fast; but for debugging, and under a sanitizer, where compiling them so
+  # takes minutes.
+  set(optimised $<$<NOT:$<CONFIG:Debug>>:-O3>)
+  if(CMAKE_CXX_FLAGS MATCHES "-fsanitize")
+    set(optimised "")
+  endif()
   set(targets "")
   foreach(name IN LISTS names)
     set(target attention_kernels_${name})
@@ -23,7 +29,7 @@ function(attention_isas list)
     attention_compile_options(${target})
     # g++ 12 finds its own AVX-512 intrinsics suspicious, and tells of an ABI that nothing here crosses.
     target_compile_options(
-      ${target} PRIVATE ${${name}} -fno-exceptions -fno-rtti $<$<NOT:$<CONFIG:Debug>>:-O3>
+      ${target} PRIVATE ${${name}} -fno-exceptions -fno-rtti ${optimised}
                         $<$<CXX_COMPILER_ID:GNU>:-Wno-psabi -Wno-uninitialized -Wno-maybe-uninitialized>)
     target_compile_definitions(${target} PRIVATE ATTENTION_KERNEL_ISA=${name})
     target_include_directories(${target} PRIVATE "${PROJECT_SOURCE_DIR}")

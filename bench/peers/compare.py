@@ -34,7 +34,7 @@ def arguments() -> argparse.Namespace:
         "--only", action="append", metavar="NAME", help="only this contender; may be given several times"
     )
     parser.add_argument(
-        "--no-layers", dest="layers", action="store_false", help="leave out linear and MultiheadAttention"
+        "--no-layers", dest="layers", action="store_false", help="leave out linear, the gradients and MultiheadAttention"
     )
     parser.add_argument("--no-memory", action="store_true", help="do not measure the peak memory")
     parsed = parser.parse_args()

@@ -1,7 +1,8 @@
-"""Times what surrounds attention beside PyTorch: linear, and MultiheadAttention with its projections.
+"""Times what surrounds attention beside PyTorch: linear, the gradients, and MultiheadAttention with its projections.
 
-linear of this library is timed by the program bench_linear, one process a measurement, since it is not in
-the Python package. PyTorch has two: torch.nn.functional.linear, which takes MKL, and oneDNN's.
+linear and the gradients of this library are timed by the programs bench_linear and bench_backward, one process a
+measurement, since they are not in the Python package. PyTorch has two linears: torch.nn.functional.linear, which takes
+MKL, and oneDNN's; its gradients are those of its fused CPU attention.
 """
 
 from __future__ import annotations
@@ -17,6 +18,10 @@ import numpy as np
 import machine
 
 LINEAR_PROGRAM = machine.REPOSITORY / "build/release/bench/bench_linear"
+BACKWARD_PROGRAM = machine.REPOSITORY / "build/release/bench/bench_backward"
+# L, D, causal; H 8.
+BACKWARD_SHAPES = [(L, D, causal) for causal in (False, True) for D in (64, 128) for L in (128, 512, 1024, 2048)]
+BACKWARD_BAR = 1.0
 # Rows, inputs, outputs.
 LINEAR_SHAPES = [
     (512, 512, 512), (1024, 1024, 1024), (2048, 2048, 2048), (64, 768, 3072), (512, 768, 3072), (2048, 768, 3072)
@@ -40,6 +45,8 @@ def timed(threads: int, rounds: int, seconds: float) -> list[dict]:
         return []
     torch.set_num_threads(threads)
     results = []
+    if BACKWARD_PROGRAM.exists():
+        results += [timed_backward(shape, threads, rounds, seconds) for shape in BACKWARD_SHAPES]
     with torch.inference_mode():
         if LINEAR_PROGRAM.exists():
             results += [timed_linear(shape, threads, rounds, seconds) for shape in LINEAR_SHAPES]
@@ -64,6 +71,24 @@ def timed_linear(shape: tuple[int, int, int], threads: int, rounds: int, seconds
         "onednn": seconds_of(lambda: onednn(x, weight, None, "none", [], ""), seconds),
     }
     return compared(f"linear, {rows} rows, {inputs} to {outputs}", ours, peers, rounds, LINEAR_BAR)
+
+
+def timed_backward(shape: tuple[int, int, bool], threads: int, rounds: int, seconds: float) -> dict:
+    """The gradients of q, k and v from that of the output, eight heads."""
+    import torch
+
+    L, D, causal = shape
+    q, k, v = (torch.randn(1, 8, L, D, requires_grad=True) for _ in range(3))
+    d_out = torch.randn(1, 8, L, D)
+    out = torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=causal)
+    command = [BACKWARD_PROGRAM, str(L), str(D), str(int(causal)), str(threads), str(seconds)]
+
+    def ours() -> float:
+        return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+    peers = {"torch": seconds_of(lambda: torch.autograd.grad(out, (q, k, v), d_out, retain_graph=True), seconds)}
+    label = f"backward, D {D}, L {L}, {'causal' if causal else 'full'}"
+    return compared(label, ours, peers, rounds, BACKWARD_BAR)
 
 
 def timed_mha(threads: int, rounds: int, seconds: float) -> dict | None:
