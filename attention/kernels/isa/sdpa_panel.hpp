@@ -18,8 +18,10 @@ ATTENTION_INLINE std::uint64_t lanes_in_use(const SdpaRows& rows) {
 /// need not know of it.
 template <class T>
 std::uint64_t lanes_by_hand(const SdpaHead& head, const Panel& panel) {
-  std::uint64_t lanes = 0;
-  if constexpr (Term<T>::kDropsDenormals) {
+  if constexpr (!Term<T>::kDropsDenormals) {
+    return 0;
+  } else {
+    std::uint64_t lanes = 0;
     const Index terms = terms_of<T>(KeyRange{.begin = 0, .end = head.D}).end;
     for (int lane = panel.rows->first; lane < kPanel; lane += kLanes) {
       for (Index d = 0; d < terms; ++d) {
@@ -33,8 +35,8 @@ std::uint64_t lanes_by_hand(const SdpaHead& head, const Panel& panel) {
         }
       }
     }
+    return lanes;
   }
-  return lanes;
 }
 
 template <class T>
