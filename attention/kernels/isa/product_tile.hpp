@@ -41,11 +41,43 @@ struct Term<Bfloat16> {
 };
 #endif
 
+/// Terms of two elements take denormal numbers for 0. Values that are such are added by themselves;
+/// queries need other products if they have such elements, or elements so large that those of keys
+/// count: below 2^96 what is left out of a score is under 2^-30.
+inline constexpr float kSmallestNormal = 0x1p-126F;
+
+/// The lanes where x is a feature of such a query, or NaN.
+ATTENTION_INLINE std::uint32_t lanes_to_multiply_singly(Vec x) {
+  const Vec magnitude = abs(x);
+  const std::uint32_t ordinary =
+      bits_of(less(magnitude, set1(0x1p96F))) &
+      ~(bits_of(less(magnitude, set1(kSmallestNormal))) & ~bits_of(equal(magnitude, zero())));
+  return ~ordinary & kAllLanes;
+}
+
 /// The terms in which the elements from `begin` up to `end` lie.
 template <class T>
 ATTENTION_INLINE KeyRange terms_of(KeyRange elements) {
   constexpr Index kElements = Term<T>::kElements;
   return {.begin = elements.begin / kElements, .end = (elements.end + kElements - 1) / kElements};
+}
+
+/// The terms of so many elements.
+template <class T>
+ATTENTION_INLINE Index term_count(Index elements) {
+  return terms_of<T>(KeyRange{.begin = 0, .end = elements}).end;
+}
+
+/// Sums of a tile begin at 0.
+template <int kRows, int kWidth>
+ATTENTION_INLINE void clear(Vec (&sum)[kRows][kWidth]) {
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 8
+    for (int w = 0; w < kWidth; ++w) {
+      sum[r][w] = zero();
+    }
+  }
 }
 
 /// sum[r][w] += vector w of lane row i * rows(r, i), over i < length in this order, for the vectors

@@ -158,7 +158,7 @@ void weigh_block(const SdpaHead& head, const Work& work, const BlockView& view) 
       Vec weight = weights.of(load(scores + at));
       Vec d_score = mul(weight, sub(load(work.d_weights + at), mean));
       if (view.visible != Visible::all) {
-        const Mask sees = mask_of(static_cast<std::uint32_t>(work.block.words[n] >> lane));
+        const Mask sees = lanes_that_see(view, work.block.words, n, lane);
         weight = select(sees, weight, zero());
         d_score = select(sees, d_score, zero());
       }
@@ -175,9 +175,7 @@ void pass_softcap(const SdpaHead& head, const Work& work, const BlockView& view)
     const Index at = n * kPanel + lane;
     const Vec tanh = div(load(work.capped + at), cap);
     const Vec slope = fma(sub(zero(), tanh), tanh, set1(1.0F));
-    const bool all = view.visible == Visible::all;
-    const std::uint64_t sees = all ? ~std::uint64_t{0} : work.block.words[n];
-    store(work.d_weights + at, select(mask_of(static_cast<std::uint32_t>(sees >> lane)),
+    store(work.d_weights + at, select(lanes_that_see(view, work.block.words, n, lane),
                                       mul(load(work.d_weights + at), slope), zero()));
   });
 }
@@ -188,13 +186,7 @@ template <int kWidth, int kKeys>
 ATTENTION_INLINE void row_tile(const float* rows, Matrix weights, Index count, Vec factor,
                                float* to, Index to_row, Index columns) {
   Vec sum[kKeys][kWidth];
-#pragma GCC unroll 8
-  for (int n = 0; n < kKeys; ++n) {
-#pragma GCC unroll 8
-    for (int w = 0; w < kWidth; ++w) {
-      sum[n][w] = zero();
-    }
-  }
+  clear(sum);
   add_products<0>(sum, rows, weights, count);
 #pragma GCC unroll 8
   for (int n = 0; n < kKeys; ++n) {
@@ -338,11 +330,14 @@ void for_each_block(const SdpaBackwardTask& task, Work& work, const Body& body) 
 void normalise(const SdpaBackwardTask& task, Work& work) {
   const SdpaHead& head = task.head;
   const SdpaRows& rows = task.rows->rows;
+  const auto is_large = [&](int lane) {
+    const float magnitude = __builtin_fabsf(work.negative_lse[lane]);
+    return magnitude > kLargeLse && magnitude < kInfinity;
+  };
   bool any = false;
   for (int lane = 0; lane < kPanel; ++lane) {
-    const float magnitude = __builtin_fabsf(work.negative_lse[lane]);
     work.shift[lane] = 0.0F;
-    any = any || (magnitude > kLargeLse && magnitude < kInfinity);
+    any = any || is_large(lane);
   }
   if (!any) {
     return;
@@ -360,16 +355,14 @@ void normalise(const SdpaBackwardTask& task, Work& work) {
       Vec sum = load(sums + lane);
       for (Index n = view.begin(); n < view.range.end[w]; ++n) {
         const Vec weight = weights.of(load(work.block.scores + n * kPanel + lane));
-        const bool all = view.visible == Visible::all;
-        const std::uint64_t sees = all ? ~std::uint64_t{0} : work.block.words[n];
-        sum = add(sum, select(mask_of(static_cast<std::uint32_t>(sees >> lane)), weight, zero()));
+        const Mask sees = lanes_that_see(view, work.block.words, n, lane);
+        sum = add(sum, select(sees, weight, zero()));
       }
       store(sums + lane, sum);
     }
   });
   for (int lane = rows.first; lane < kPanel; ++lane) {
-    const float magnitude = __builtin_fabsf(work.negative_lse[lane]);
-    if (magnitude > kLargeLse && magnitude < kInfinity) {
+    if (is_large(lane)) {
       work.shift[lane] = -natural_logarithm(sums[lane]) * kLog2E;
     }
   }
@@ -423,24 +416,12 @@ void finish(const SdpaBackwardTask& task, const Work& work) {
     const Mask sees = mask_of(static_cast<std::uint32_t>(work.panel.seen >> lane));
     store(task.rows->d_sink + lane, select(sees, d_sink, zero()));
   }
-  const Index D = task.head.D;
-  const int end = rows.first + rows.count;
-  for (int lane = rows.first; lane < end; lane += kLanes) {
-    const int row_count = static_cast<int>(least(kLanes, end - lane));
-    float* d_q[kLanes];
-    for (int r = 0; r < kLanes; ++r) {
-      d_q[r] = task.rows->d_q[lane + r];
-    }
-    for (Index d = 0; d < D; d += kLanes) {
-      Vec tile[kLanes];
-      for (int r = 0; r < kLanes; ++r) {
-        tile[r] = d + r < D ? fma(load(work.panel.out + (d + r) * kPanel + lane),
-                                  set1(task.head.scale), zero())
-                            : zero();
-      }
-      store_transposed(d_q, row_count, d, task.d_q_feature, D - d, tile);
-    }
+  float factors[kPanel];
+  for (float& factor : factors) {
+    factor = task.head.scale;
   }
+  store_lane_rows<float>(rows, task.rows->d_q, work.panel.out, factors, task.head.D,
+                         task.d_q_feature);
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
 #include <attention/kernels/isa/functions.hpp>
+#include <attention/kernels/isa/product_tile.hpp>
 #include <attention/kernels/isa/scratch.hpp>
 #include <attention/kernels/isa/sdpa_decode_tile.hpp>
 #include <attention/kernels/isa/sdpa_finish.hpp>
@@ -84,16 +85,13 @@ bool reads_in_place(const SdpaTask& task) {
          (head.element == Element::f32 || task.rows->count < kRowsWorthConverting);
 }
 
-/// Whether products of two features at once would get the scores of this query wrong: they drop
-/// denormal numbers, which count if they stand in the query, or if its elements are so large that
-/// those of keys count (see lanes_by_hand).
+/// Whether products of two features at once would get the scores of this query wrong.
 bool needs_single_products(const float* q, Index D) {
-  bool found = false;
-  for (Index d = 0; d < D; ++d) {
-    const float magnitude = __builtin_fabsf(q[d]);
-    found = found || !(magnitude < 0x1p96F) || (magnitude != 0 && magnitude < 0x1p-126F);
+  std::uint32_t found = 0;
+  for (Index d = 0; d < D; d += kLanes) {
+    found |= lanes_to_multiply_singly(load(q + d));
   }
-  return found;
+  return found != 0;
 }
 
 /// Reads the queries, in the order in which the features of keys are read.

@@ -137,17 +137,18 @@ ATTENTION_INLINE Wide exact_products_of_key(const double* q, const float* key, I
   for (int round = 0; round < 2 * kRounds; ++round) {
     add_round(round * kHalfRound);
   }
-  Wide total = total_of(sum);
+  double rest = 0;
   if (kRounds == 0) {
     Index d = 0;
     for (; d + kHalfRound <= D; d += kHalfRound) {
       add_round(d);
     }
-    total = total_of(sum);
-    double rest = 0;
     for (; d < D; ++d) {
       rest += q[d] * static_cast<double>(key[d]);
     }
+  }
+  Wide total = total_of(sum);
+  if (kRounds == 0) {
     total[0] += rest;
   }
   return total;

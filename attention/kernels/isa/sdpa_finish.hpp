@@ -82,30 +82,35 @@ void invert_sums(const Panel& panel) {
   }
 }
 
-/// Divides by the sum and writes out.
-template <class T>
-void store_out(const SdpaHead& head, const Panel& panel) {
-  const SdpaRows& rows = *panel.rows;
-  const Index Dv = head.Dv;
-  const Index stride = head.out_feature;
+/// Writes lane rows, times a factor for each lane, to the rows of a panel that lie at `to`: kLanes
+/// rows by kLanes columns at a time, transposed in registers.
+template <class T, class Pointer>
+void store_lane_rows(const SdpaRows& rows, Pointer* to, const float* lane_rows,
+                     const float* factors, Index columns, Index stride) {
   const int end = rows.first + rows.count;
   for (int lane = rows.first; lane < end; lane += kLanes) {
     const int row_count = static_cast<int>(least(kLanes, end - lane));
-    T* out[kLanes];
+    T* place[kLanes];
     for (int r = 0; r < kLanes; ++r) {
-      out[r] = static_cast<T*>(rows.out[lane + r]);
+      place[r] = static_cast<T*>(to[lane + r]);
     }
-    const Vec factor = load(panel.sum + lane);
-    const float* const sums = panel.out + lane;
-    for (Index d = 0; d < Dv; d += kLanes) {
+    const Vec factor = load(factors + lane);
+    const float* const from = lane_rows + lane;
+    for (Index c = 0; c < columns; c += kLanes) {
       Vec tile[kLanes];
       for (int r = 0; r < kLanes; ++r) {
         // Adding 0 makes 0 of -0; a row that sees nothing has only zeros.
-        tile[r] = d + r < Dv ? fma(load(sums + (d + r) * kPanel), factor, zero()) : zero();
+        tile[r] = c + r < columns ? fma(load(from + (c + r) * kPanel), factor, zero()) : zero();
       }
-      store_transposed(out, row_count, d, stride, Dv - d, tile);
+      store_transposed(place, row_count, c, stride, columns - c, tile);
     }
   }
+}
+
+/// Divides by the sum and writes out.
+template <class T>
+void store_out(const SdpaHead& head, const Panel& panel) {
+  store_lane_rows<T>(*panel.rows, panel.rows->out, panel.out, panel.sum, head.Dv, head.out_feature);
 }
 
 inline void finish_panel(const SdpaHead& head, const Panel& panel) {

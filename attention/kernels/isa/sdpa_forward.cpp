@@ -28,9 +28,8 @@ struct Work {
 template <class T>
 Work<T> lay_out(const SdpaHead& head, int panels, Scratch& scratch) {
   Work<T> work = {};
-  const Index terms = terms_of<T>(KeyRange{.begin = 0, .end = head.D}).end;
   for (int p = 0; p < panels; ++p) {
-    work.panels[p].queries = scratch.take<float>(terms * kPanel);
+    work.panels[p].queries = scratch.take<float>(term_count<T>(head.D) * kPanel);
     work.panels[p].out = scratch.take<float>(head.Dv * kPanel);
     work.panels[p].maximum = scratch.take<float>(kPanel);
     work.panels[p].sum = scratch.take<float>(kPanel);
@@ -169,7 +168,7 @@ void add_denormal_values(const Panel& panel, const BlockView& view, const Work<T
     for (Index c = 0; c < Dv; ++c) {
       const T x = *value_of_key(block.values.data, block.values, n, c);
       const float value = as_float(x);
-      if (value == 0 || !(__builtin_fabsf(value) < 0x1p-126F)) {
+      if (value == 0 || !(__builtin_fabsf(value) < kSmallestNormal)) {
         continue;
       }
       for (int w = 0; w < kVectors; ++w) {

@@ -13,25 +13,19 @@ ATTENTION_INLINE std::uint64_t lanes_in_use(const SdpaRows& rows) {
   return lanes_below(kPanel) & ~lanes_below(rows.first);
 }
 
-/// The lanes of which a query has denormal elements, which some products drop, or elements so large
-/// that those of keys count (from 2^96 on: below it what is dropped is under 2^-30). Other lanes
-/// need not know of it.
+/// The lanes whose queries the terms of products get wrong; see lanes_to_multiply_singly.
 template <class T>
 std::uint64_t lanes_by_hand(const SdpaHead& head, const Panel& panel) {
   if constexpr (!Term<T>::kDropsDenormals) {
     return 0;
   } else {
     std::uint64_t lanes = 0;
-    const Index terms = terms_of<T>(KeyRange{.begin = 0, .end = head.D}).end;
     for (int lane = panel.rows->first; lane < kPanel; lane += kLanes) {
-      for (Index d = 0; d < terms; ++d) {
+      for (Index d = 0; d < term_count<T>(head.D); ++d) {
         const Vec row = load(panel.queries + d * kPanel + lane);
         for (Index n = 0; n < Term<T>::kElements; ++n) {
-          const Vec magnitude = abs(Term<T>::element(row, n));
-          const std::uint32_t ordinary =
-              bits_of(less(magnitude, set1(0x1p96F))) &
-              ~(bits_of(less(magnitude, set1(0x1p-126F))) & ~bits_of(equal(magnitude, zero())));
-          lanes |= std::uint64_t{~ordinary & kAllLanes} << lane;
+          const std::uint64_t found = lanes_to_multiply_singly(Term<T>::element(row, n));
+          lanes |= found << lane;
         }
       }
     }

@@ -126,8 +126,7 @@ template <class T>
 void score_visible(const SdpaHead& head, const Panel& panel, const BlockView& view,
                    const KeyBlock<T>& block, const BlockScratch& scratch) {
   const ScoreUnits units = score_units(head);
-  const Queries queries = {.data = panel.queries,
-                           .terms = terms_of<T>(KeyRange{.begin = 0, .end = head.D}).end};
+  const Queries queries = {.data = panel.queries, .terms = term_count<T>(head.D)};
   float* const scores = scratch.scores;
   for (int lane = 0; lane < kPanel; lane += kLanes) {
     store(scratch.largest + lane, set1(-kInfinity));

@@ -36,13 +36,7 @@ ATTENTION_INLINE VectorRange terms_of(const VectorRange& keys) {
 template <int kWidth, int kKeys, bool kMaximum, class T>
 ATTENTION_INLINE void score_tile(Queries queries, MatrixOf<T> keys, float* scores, float* maximum) {
   Vec sum[kKeys][kWidth];
-#pragma GCC unroll 8
-  for (int n = 0; n < kKeys; ++n) {
-#pragma GCC unroll 8
-    for (int w = 0; w < kWidth; ++w) {
-      sum[n][w] = zero();
-    }
-  }
+  clear(sum);
   add_products<0>(sum, queries.data, keys, queries.terms);
 #pragma GCC unroll 8
   for (int w = 0; w < kWidth; ++w) {
@@ -119,13 +113,7 @@ ATTENTION_INLINE void value_tile(const float* weights, MatrixOf<T> values, const
                                  const float* factor, float* out) {
   if constexpr (kVector < kVectors) {
     Vec sum[kColumns][kGroup];
-#pragma GCC unroll 8
-    for (int c = 0; c < kColumns; ++c) {
-#pragma GCC unroll 8
-      for (int w = 0; w < kGroup; ++w) {
-        sum[c][w] = zero();
-      }
-    }
+    clear(sum);
     add_all_weighted<kGroup>(sum, weights + kVector * kLanes, values, range.begin,
                              range.end + kVector);
 #pragma GCC unroll 8

@@ -32,6 +32,13 @@ struct BlockView {
   Index end() const { return range.end[kVectors - 1]; }
 };
 
+/// The lanes of a vector, `lane` its first, that see key n of a view.
+ATTENTION_INLINE Mask lanes_that_see(const BlockView& view, const std::uint64_t* words, Index n,
+                                     int lane) {
+  const std::uint64_t sees = view.visible == Visible::all ? ~std::uint64_t{0} : words[n];
+  return mask_of(static_cast<std::uint32_t>(sees >> lane));
+}
+
 /// The cells within the rows' intervals; words[n] gets a bit for each lane that sees key n, unless
 /// all see all.
 BlockView view_intervals(const SdpaRows& rows, Index block, Index keys, std::uint64_t* words) {
