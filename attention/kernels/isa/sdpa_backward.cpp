@@ -59,15 +59,24 @@ Work lay_out(const SdpaHead& head, Scratch& scratch) {
   return work;
 }
 
-/// Reads rows of `columns` elements: into lane rows times `sign`, as the products over columns take
+/// The rows of a panel's tensor, from lane `first` on.
+struct RowsToPack {
+  const float* const* data;
+  int first;
+  Index stride;
+  Index columns;
+};
+
+/// Reads them: into lane rows times `sign`, as the products over columns take
 /// them; and as they are, kPanel columns after kPanel columns, for the products over rows: element
 /// (r, c) at place[(c / kPanel * kPanel + r) * kPanel + c % kPanel].
-void pack_rows(const float* const* rows, int first, Index stride, Index columns, float sign,
-               float* lane_rows, float* by_rows) {
-  for (int lane = first; lane < kPanel; lane += kLanes) {
+void pack_rows(const RowsToPack& rows, float sign, float* lane_rows, float* by_rows) {
+  const Index stride = rows.stride;
+  const Index columns = rows.columns;
+  for (int lane = rows.first; lane < kPanel; lane += kLanes) {
     const float* from[kLanes];
     for (int r = 0; r < kLanes; ++r) {
-      from[r] = rows[lane + r];
+      from[r] = rows.data[lane + r];
     }
     for (Index c = 0; c < columns; c += kLanes) {
       Vec tile[kLanes];
@@ -111,9 +120,10 @@ void begin(const SdpaBackwardTask& task, Work& work) {
   for (int lane = first; lane < kPanel; ++lane) {
     q[lane] = static_cast<const float*>(rows.rows.q[lane]);
   }
-  pack_rows(q, first, head.q_feature, head.D, head.scale < 0 ? -1.0F : 1.0F, work.panel.queries,
-            work.query_rows);
-  pack_rows(rows.d_out, first, rows.d_out_feature, head.Dv, 1.0F, work.d_out, work.d_out_rows);
+  pack_rows({.data = q, .first = first, .stride = head.q_feature, .columns = head.D},
+            head.scale < 0 ? -1.0F : 1.0F, work.panel.queries, work.query_rows);
+  pack_rows({.data = rows.d_out, .first = first, .stride = rows.d_out_feature, .columns = head.Dv},
+            1.0F, work.d_out, work.d_out_rows);
   sum_means(head, rows, work);
   for (int lane = 0; lane < kPanel; ++lane) {
     work.negative_lse[lane] = lane < first ? 0.0F : -*rows.lse[lane];
@@ -180,35 +190,6 @@ void pass_softcap(const SdpaHead& head, const Work& work, const BlockView& view)
   });
 }
 
-/// to[n] += factor * sum over the panel's rows of weights[n] * row, for kKeys keys and kWidth
-/// vectors of columns, of which `columns` exist.
-template <int kWidth, int kKeys>
-ATTENTION_INLINE void row_tile(const float* rows, Matrix weights, Index count, Vec factor,
-                               float* to, Index to_row, Index columns) {
-  Vec sum[kKeys][kWidth];
-  clear(sum);
-  add_products<0>(sum, rows, weights, count);
-#pragma GCC unroll 8
-  for (int n = 0; n < kKeys; ++n) {
-#pragma GCC unroll 8
-    for (int w = 0; w < kWidth; ++w) {
-      float* const place = to + n * to_row + w * kLanes;
-      const Index exist = columns - w * kLanes;
-      store_strided(place, 1, exist, fma(sum[n][w], factor, load_strided(place, 1, exist)));
-    }
-  }
-}
-
-/// The same for the keys of a block and kWidth vectors of columns.
-template <int kWidth>
-__attribute__((noinline)) void row_block(const float* rows, Matrix weights, Index count, Vec factor,
-                                         float* to, Index to_row, Index columns, KeyRange keys) {
-  for_each_tile(keys.begin, keys.end, [&]<int kKeys>(Index n) __attribute__((always_inline)) {
-    row_tile<kWidth, kKeys>(rows, weights.from(n, 0), count, factor, to + n * to_row, to_row,
-                            columns);
-  });
-}
-
 /// A gradient of keys or of values: its rows from the first key of a block on.
 struct RowSums {
   float* data;
@@ -217,22 +198,50 @@ struct RowSums {
   float factor;
 };
 
-/// to[n] += factor * sum over `count` rows of weights[n] * row, for some keys of a block.
-void add_rows(const float* rows, Matrix weights, Index count, const RowSums& to, KeyRange keys) {
+/// to[n] += factor * sum over `count` rows of the panel of weights[n] * row, for kKeys keys from
+/// `first` and kWidth vectors of columns.
+template <int kWidth, int kKeys>
+ATTENTION_INLINE void row_tile(const float* rows, Matrix weights, Index count, const RowSums& to,
+                               Index first) {
+  Vec sum[kKeys][kWidth];
+  clear(sum);
+  add_products<0>(sum, rows, weights.from(first, 0), count);
   const Vec factor = set1(to.factor);
+#pragma GCC unroll 8
+  for (int n = 0; n < kKeys; ++n) {
+#pragma GCC unroll 8
+    for (int w = 0; w < kWidth; ++w) {
+      float* const place = to.data + (first + n) * to.row + w * kLanes;
+      const Index exist = to.columns - w * kLanes;
+      store_strided(place, 1, exist, fma(sum[n][w], factor, load_strided(place, 1, exist)));
+    }
+  }
+}
+
+/// The same for some keys of a block.
+template <int kWidth>
+__attribute__((noinline)) void row_block(const float* rows, Matrix weights, Index count,
+                                         const RowSums& to, KeyRange keys) {
+  for_each_tile(keys.begin, keys.end, [&]<int kKeys>(Index n) __attribute__((always_inline)) {
+    row_tile<kWidth, kKeys>(rows, weights, count, to, n);
+  });
+}
+
+/// The same for all columns.
+void add_rows(const float* rows, Matrix weights, Index count, const RowSums& to, KeyRange keys) {
   for (Index c = 0; c < to.columns;) {
     const float* const from = rows + c / kPanel * kPanel * kPanel + c % kPanel;
-    const Index left = to.columns - c;
-    const Index in_chunk = least(kPanel - c % kPanel, left);
-    float* const place = to.data + c;
+    const RowSums rest = {
+        .data = to.data + c, .row = to.row, .columns = to.columns - c, .factor = to.factor};
+    const Index in_chunk = least(kPanel - c % kPanel, rest.columns);
     if (in_chunk > (kGroup - 1) * kLanes) {
-      row_block<kGroup>(from, weights, count, factor, place, to.row, left, keys);
+      row_block<kGroup>(from, weights, count, rest, keys);
       c += Index{kGroup} * kLanes;
     } else if (kGroup > 2 && in_chunk > kLanes) {
-      row_block<2>(from, weights, count, factor, place, to.row, left, keys);
+      row_block<2>(from, weights, count, rest, keys);
       c += Index{2} * kLanes;
     } else {
-      row_block<1>(from, weights, count, factor, place, to.row, left, keys);
+      row_block<1>(from, weights, count, rest, keys);
       c += kLanes;
     }
   }
