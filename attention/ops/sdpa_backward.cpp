@@ -89,8 +89,8 @@ SdpaGradients<T> sdpa_backward_owning(TensorView<const T> d_out, TensorView<cons
           "return_mask_gradient needs an additive mask", [&] {
             return std::string(options.mask.view().is_null() ? "no mask" : "a boolean mask");
           });
-  const BackwardPath<T>& path = detail::choose_path(
-      function, std::span<const BackwardPath<T>>(kPaths<T>), options.execution, kDTypeOf<T>);
+  const auto& path = detail::choose_path(function, std::span<const BackwardPath<T>>(kPaths<T>),
+                                         options.execution, kDTypeOf<T>);
   const kernels::IsaKernels* const isa =
       path.has_kernels ? &detail::choose_isa(function, options.execution) : nullptr;
 

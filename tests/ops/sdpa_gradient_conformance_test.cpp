@@ -92,22 +92,29 @@ double largest_of(TensorView<const float> tensor) {
   return largest;
 }
 
+/// The largest of the finite dot products of a row of `a` and one of `b`, matrices.
+double largest_product(TensorView<const float> a, TensorView<const float> b) {
+  double largest = 0;
+  for (std::int64_t i = 0; i < a.size(0); ++i) {
+    for (std::int64_t j = 0; j < b.size(0); ++j) {
+      double dot = 0;
+      for (std::int64_t c = 0; c < a.size(1); ++c) {
+        dot += static_cast<double>(a(i, c)) * static_cast<double>(b(j, c));
+      }
+      largest = std::max(largest, std::isfinite(dot) ? std::abs(dot) : 0.0);
+    }
+  }
+  return largest;
+}
+
 /// The largest d_weights = d_out . v, what is finite of it.
 double largest_d_weight(TensorView<const float> v, TensorView<const float> d_out) {
   const std::int64_t group = d_out.size(1) / v.size(1);
   double largest = 0;
   for (std::int64_t b = 0; b < d_out.size(0); ++b) {
     for (std::int64_t h = 0; h < d_out.size(1); ++h) {
-      for (std::int64_t i = 0; i < d_out.size(2); ++i) {
-        for (std::int64_t j = 0; j < v.size(2); ++j) {
-          double dot = 0;
-          for (std::int64_t c = 0; c < v.size(3); ++c) {
-            dot +=
-                static_cast<double>(d_out(b, h, i, c)) * static_cast<double>(v(b, h / group, j, c));
-          }
-          largest = std::max(largest, std::isfinite(dot) ? std::abs(dot) : 0.0);
-        }
-      }
+      largest = std::max(largest, largest_product(d_out.select(0, b).select(0, h),
+                                                  v.select(0, b).select(0, h / group)));
     }
   }
   return largest;

@@ -1,6 +1,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <numbers>
 #include <string>
 #include <vector>
 
@@ -189,7 +190,7 @@ TEST(SdpaGradient, EqualsCentralDifferences) {
 /// Two keys, one feature, by hand: weights 1/3 and 2/3 (scores 0 and ln 2), values 0 and 3.
 TEST(SdpaGradient, TwoKeysByHand) {
   const Tensor<double> q({1, 1, 1, 1}, {1});
-  const Tensor<double> k({1, 1, 2, 1}, {0, std::log(2.0)});
+  const Tensor<double> k({1, 1, 2, 1}, {0, std::numbers::ln2});
   const Tensor<double> v({1, 1, 2, 1}, {0, 3});
   const Tensor<double> one({1, 1, 1, 1}, {1});
   const auto saved = sdpa(q, k, v);
@@ -200,7 +201,7 @@ TEST(SdpaGradient, TwoKeysByHand) {
   EXPECT_NEAR(found.v(0, 0, 1, 0), 2.0 / 3, 1e-15);
   EXPECT_NEAR(found.k(0, 0, 0, 0), -2.0 / 3, 1e-15);
   EXPECT_NEAR(found.k(0, 0, 1, 0), 2.0 / 3, 1e-15);
-  EXPECT_NEAR(found.q(0, 0, 0, 0), std::log(2.0) * 2 / 3, 1e-15);
+  EXPECT_NEAR(found.q(0, 0, 0, 0), std::numbers::ln2 * 2 / 3, 1e-15);
 }
 
 /// NaN wherever no row sees, in q, k, v and d_out: the same gradients as without.
