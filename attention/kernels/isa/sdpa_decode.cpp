@@ -20,9 +20,13 @@ constexpr int kRowsWorthConverting = 12;
 /// Keys whose values stay in the innermost cache for all rows.
 constexpr Index kKeysOfManyRows = 32;
 
-/// Whether inputs of T have exact scores.
+/// Whether inputs of T have exact scores where rounding those of float could show.
 template <class T>
 constexpr bool kScoredExactly = sizeof(T) == sizeof(float);
+
+/// Scores up to here are sums of float: their rounding errors, a few units of 2^-24 of this, move
+/// the results by less than the rounding of the values does.
+constexpr float kMostRoundedScore = 16;
 
 /// The partial results of the rows of a task over one piece of the keys.
 struct Part {
@@ -71,10 +75,17 @@ Work lay_out(const SdpaHead& head, int rows, Scratch& scratch) {
   return work;
 }
 
-/// The scores of row r of a block. (Exact ones for inputs of float, wherever the block lies.)
-RowScores scores_of(const SdpaHead& head, const Work& work, int r) {
+/// Some of the rows of a task, a bit each.
+using RowSet = std::uint64_t;
+
+bool contains(RowSet rows, int r) {
+  return ((rows >> r) & 1U) != 0;
+}
+
+/// The scores of row r of a block.
+RowScores scores_of(const Work& work, RowSet exact, int r) {
   float* const low = work.low_scores + r * kBlock;
-  return {.high = work.scores + r * kBlock, .low = head.element == Element::f32 ? low : nullptr};
+  return {.high = work.scores + r * kBlock, .low = contains(exact, r) ? low : nullptr};
 }
 
 /// Whether keys and values are read as they lie: their features side by side, and not so many rows
@@ -142,14 +153,17 @@ struct Block {
   Rows<T> values;
 };
 
-/// Scores of all rows. The keys are taken a few at a time, so that all rows find them in the
+/// Scores of these rows. The keys are taken a few at a time, so that all rows find them in the
 /// innermost cache.
 template <bool kExact, int kRounds, class T>
-__attribute__((noinline)) void score_rows(const Work& work, int rows, const Block<T>& block,
-                                          Index D) {
+__attribute__((noinline)) void score_rounds(const Work& work, RowSet rows, const Block<T>& block,
+                                            Index D) {
   for (Index n = 0; n < block.size; n += kLanes) {
     const Rows<T> keys = {.data = block.keys.at(n), .row = block.keys.row};
-    for (int r = 0; r < rows; ++r) {
+    for (int r = 0; (rows >> r) != 0; ++r) {
+      if (!contains(rows, r)) {
+        continue;
+      }
       const ScoredQuery query = {.features = work.queries + r * padded(D),
                                  .wide_features = work.wide_queries + r * padded(D),
                                  .high = work.scores + r * kBlock + n,
@@ -165,20 +179,51 @@ __attribute__((noinline)) void score_rows(const Work& work, int rows, const Bloc
 
 /// The same, with the loop over the features unrolled for the usual sizes.
 template <bool kExact, class T>
-void score_block(const Work& work, int rows, const Block<T>& block, Index D) {
+void score_rows(const Work& work, RowSet rows, const Block<T>& block, Index D) {
   switch (D % kRound == 0 ? D / kRound : 0) {
     case 1:
-      score_rows<kExact, 1>(work, rows, block, D);
+      score_rounds<kExact, 1>(work, rows, block, D);
       break;
     case 2:
-      score_rows<kExact, 2>(work, rows, block, D);
+      score_rounds<kExact, 2>(work, rows, block, D);
       break;
     case 4:
-      score_rows<kExact, 4>(work, rows, block, D);
+      score_rounds<kExact, 4>(work, rows, block, D);
       break;
     default:
-      score_rows<kExact, 0>(work, rows, block, D);
+      score_rounds<kExact, 0>(work, rows, block, D);
       break;
+  }
+}
+
+/// Whether a row has a score beyond `most` (or a NaN).
+bool exceeds(const float* scores, Index size, float most) {
+  std::uint32_t small = kAllLanes;
+  for (Index n = 0; n < size; n += kLanes) {
+    small &= bits_of(less(abs(load(scores + n)), set1(most)));
+  }
+  return small != kAllLanes;
+}
+
+/// Scores of all rows; returns those whose scores are exact. Few keys say little of how large the
+/// products are, and cost little.
+template <bool kExact, class T>
+RowSet score_block(const SdpaHead& head, const Work& work, int rows, const Block<T>& block) {
+  const RowSet all = lanes_below(rows);
+  if constexpr (kExact) {
+    RowSet exact = all;
+    if (block.size == kBlock) {
+      score_rows<false>(work, all, block, head.D);
+      const float most = kMostRoundedScore / (head.scale < 0 ? -head.scale : head.scale);
+      for (int r = 0; r < rows; ++r) {
+        exact ^= exceeds(work.scores + r * kBlock, kBlock, most) ? 0 : RowSet{1} << r;
+      }
+    }
+    score_rows<true>(work, exact, block, head.D);
+    return exact;
+  } else {
+    score_rows<false>(work, all, block, head.D);
+    return 0;
   }
 }
 
@@ -253,14 +298,14 @@ template <bool kExact, class T>
 void add_block(const SdpaTask& task, const Part& part, const Work& work, const Block<T>& block) {
   const SdpaHead& head = task.head;
   const SdpaRows& rows = *task.rows;
-  score_block<kExact>(work, rows.count, block, head.D);
+  const RowSet exact = score_block<kExact>(head, work, rows.count, block);
   RowView views[kMaxPanel];
   bool sees_any[kMaxPanel];
   bool all_see_all = true;
   for (int r = 0; r < rows.count; ++r) {
     const RowBlock row = {.lane = r, .begin = block.begin, .size = block.size};
     views[r] = view_of_row(head, rows, row);
-    sees_any[r] = weigh_row(head, rows, row, part, views[r], scores_of(head, work, r));
+    sees_any[r] = weigh_row(head, rows, row, part, views[r], scores_of(work, exact, r));
     all_see_all = all_see_all && views[r].all(block.size);
   }
   const bool skip_blocked = !all_see_all && !all_finite(block, head.Dv);
@@ -403,13 +448,13 @@ void write_weights(const SdpaTask& task, const Work& work) {
   }
   read_queries<T>(task, work);
   for_each_block<T>(task, seen, work, [&](const auto& block) {
-    score_block<kScoredExactly<T>>(work, rows.count, block, head.D);
+    const RowSet exact = score_block<kScoredExactly<T>>(head, work, rows.count, block);
     for (int r = 0; r < rows.count; ++r) {
       RowBlock row = {.lane = r, .begin = block.begin, .size = block.size};
       RowView view = view_of_row(head, rows, row);
-      finish_scores(head, rows, row, view, scores_of(head, work, r));
+      finish_scores(head, rows, row, view, scores_of(work, exact, r));
       row.size = least(kBlock, head.S - row.begin);  // the keys past those seen get zeros
-      store_weights(head, rows, row, view, scores_of(head, work, r), work.panel);
+      store_weights(head, rows, row, view, scores_of(work, exact, r), work.panel);
     }
   });
 }

@@ -165,9 +165,10 @@ struct ScoredQuery {
 
 /// The scores of `count` <= kLanes keys; whole vectors are written.
 ///
-/// The naive order of sums cannot be kept where features lie in lanes, and for large scores another
-/// order's rounding errors show in the weights. So the sums of float are exact: made in double, and
-/// kept in two floats. For 16-bit keys, whose own rounding is much larger, float will do.
+/// kExact: made in double, where a product of two floats is exact, and kept in two floats. (The
+/// naive order of sums cannot be kept where features lie in lanes, and for large scores another
+/// order's rounding errors show in the weights. For 16-bit keys, whose own rounding is much larger,
+/// float will do.)
 ///
 /// One key after the other, as they lie in memory: the processor fetches ahead for one stream that
 /// it foresees, not for kLanes streams side by side, which reach half of the bandwidth.
