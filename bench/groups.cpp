@@ -29,9 +29,16 @@ const std::vector<Group>& groups() {
       {.name = "linear",
        .title = "float32; share of the FMA peak (its bar is a peer: see bench/peers)",
        .cases = linear_cases},
+      {.name = "linear_backward",
+       .title = "float32; operations of each gradient: those of the forward pass; share of the FMA "
+                "peak",
+       .cases = linear_backward_cases},
       {.name = "mha",
        .title = "MultiHeadAttention with its projections, B 4; share of the FMA peak",
-       .cases = mha_cases}};
+       .cases = mha_cases},
+      {.name = "training",
+       .title = "a step of a decoder block: forward, backward, AdamW; share of the FMA peak",
+       .cases = training_cases}};
   return all;
 }
 

@@ -38,6 +38,8 @@ std::vector<Case> memory_cases(const Settings& settings);
 std::vector<Case> tiny_cases(const Settings& settings);
 // groups_layers.cpp
 std::vector<Case> linear_cases(const Settings& settings);
+std::vector<Case> linear_backward_cases(const Settings& settings);
 std::vector<Case> mha_cases(const Settings& settings);
+std::vector<Case> training_cases(const Settings& settings);
 
 }  // namespace attention::bench

@@ -29,6 +29,23 @@ Case linear_case(const LinearShape& shape, const Settings& settings) {
           }};
 }
 
+Case linear_backward_case(const LinearShape& shape, LinearGradient gradient,
+                          const Settings& settings) {
+  const bool of_x = gradient == LinearGradient::x;
+  return {.group = "linear_backward",
+          .label = std::to_string(shape.rows) + " rows, " + std::to_string(shape.inputs) + " to " +
+                   std::to_string(shape.outputs) + (of_x ? ", d_x" : ", d_weight, d_bias"),
+          .facts = {.threads = shape.threads},
+          .measure = Measure::share_of_peak,
+          .prepare = [=] {
+            return sampler_of(Rated{
+                .call = linear_backward_call(shape, gradient),
+                .work = operations_of(shape),
+                .limit = peak_of(multiply_add_loops().back(), shape.threads, settings.limit_time),
+                .time = settings.time});
+          }};
+}
+
 constexpr std::int64_t kBatch = 4;
 constexpr std::int64_t kLength = 512;
 constexpr std::int64_t kFeatures = 768;
@@ -86,6 +103,29 @@ std::vector<Case> linear_cases(const Settings& settings) {
     for (const int threads : thread_counts()) {
       shape.threads = threads;
       cases.push_back(linear_case(shape, settings));
+    }
+  }
+  return cases;
+}
+
+std::vector<Case> linear_backward_cases(const Settings& settings) {
+  std::vector<LinearShape> shapes = {{.rows = 4096, .inputs = 512, .outputs = 512},
+                                     {.rows = 4096, .inputs = 512, .outputs = 2048},
+                                     {.rows = 4096, .inputs = 2048, .outputs = 512},
+                                     {.rows = 4096, .inputs = 256, .outputs = 256},
+                                     {.rows = 4096, .inputs = 256, .outputs = 1024},
+                                     {.rows = 64, .inputs = 512, .outputs = 512},
+                                     {.rows = 512, .inputs = 32, .outputs = 32}};
+  if (settings.quick) {
+    shapes = {shapes[3], shapes.back()};
+  }
+  std::vector<Case> cases;
+  for (LinearShape& shape : shapes) {
+    for (const LinearGradient gradient : {LinearGradient::x, LinearGradient::weight_and_bias}) {
+      for (const int threads : thread_counts()) {
+        shape.threads = threads;
+        cases.push_back(linear_backward_case(shape, gradient, settings));
+      }
     }
   }
   return cases;

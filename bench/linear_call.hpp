@@ -16,7 +16,13 @@ struct LinearShape {
 /// A call of linear_into with its tensors, which live as long as the call.
 std::function<void()> linear_call(const LinearShape& shape);
 
-/// 2 x rows x inputs x outputs.
+/// What a backward call computes.
+enum class LinearGradient { x, weight_and_bias };
+
+/// The same of linear_backward_into.
+std::function<void()> linear_backward_call(const LinearShape& shape, LinearGradient gradient);
+
+/// 2 x rows x inputs x outputs: of a forward call, and of one gradient.
 double operations_of(const LinearShape& shape);
 
 }  // namespace attention::bench

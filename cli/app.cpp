@@ -26,6 +26,7 @@ constexpr const char* kFooter = R"(Examples:
   attention experiment all --output out     all of them: figures, data and out/report.html
   attention compute qkv.npz --causal --output result.npz --weights
   attention heatmap result.npz:weights      look at the weights
+  attention train repeat --output out       a decoder learns to look back
 
 Exit codes: 0 success, 1 unforeseen failure, 2 wrong usage, 3 an input cannot be read or breaks a rule,
 4 an output cannot be written, 130 interrupted.)";
@@ -166,6 +167,7 @@ int run(int argc, const char* const* argv) {
   add_experiment_verb(app);
   add_compute_verb(app);
   add_heatmap_verb(app);
+  add_train_verb(app);
   add_info_verb(app);
   add_completion_verb(app);
   try {
@@ -179,6 +181,9 @@ int run(int argc, const char* const* argv) {
       return static_cast<int>(ExitCode::usage);
     }
     return fail(ExitCode::usage, usage_message(app, error, argc, argv));
+  } catch (const Interrupted&) {
+    std::fflush(stdout);
+    return static_cast<int>(ExitCode::interrupted);
   } catch (const UsageError& error) {
     return fail(ExitCode::usage, error.what());
   } catch (const OutputError& error) {

@@ -33,6 +33,12 @@ class OutputError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// Thrown by a verb that Ctrl-C has stopped, after it has saved what there was.
+class Interrupted : public std::runtime_error {
+ public:
+  Interrupted() : std::runtime_error("interrupted") {}
+};
+
 /// Runs `write` and turns its failure into an OutputError.
 void writing(const std::function<void()>& write);
 
@@ -81,6 +87,7 @@ void add_experiment_verb(CLI::App& app);
 void add_compute_verb(CLI::App& app);
 void add_heatmap_verb(CLI::App& app);
 void add_info_verb(CLI::App& app);
+void add_train_verb(CLI::App& app);
 void add_completion_verb(CLI::App& app);
 
 }  // namespace attention::cli

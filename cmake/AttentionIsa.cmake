@@ -1,6 +1,8 @@
 # The instruction sets that the sources of attention/kernels/isa are compiled for, once each. A program chooses among
 # them when it runs, so that the same library serves every processor.
 
+set(ATTENTION_ISAS "" CACHE STRING "Instruction sets that the kernels are compiled for, besides portable; empty: all that this family of processors has")
+
 # attention_isas(LIST SOURCES file...): sets LIST to the object libraries.
 function(attention_isas list)
   cmake_parse_arguments(PARSE_ARGV 1 isa "" "" "SOURCES")
@@ -15,6 +17,15 @@ function(attention_isas list)
     set(neon -DATTENTION_KERNEL_NEON)
   else()
     set(names portable)
+  endif()
+  if(ATTENTION_ISAS)
+    foreach(name IN LISTS ATTENTION_ISAS)
+      if(NOT name IN_LIST names)
+        message(FATAL_ERROR "ATTENTION_ISAS must name instruction sets of ${CMAKE_SYSTEM_PROCESSOR} (${names}); it names ${name}")
+      endif()
+    endforeach()
+    set(names portable ${ATTENTION_ISAS})
+    list(REMOVE_DUPLICATES names)
   endif()
   # Whatever the build type, the kernels are fast; but for debugging, and under a sanitizer, where compiling them so
   # takes minutes.

@@ -16,8 +16,10 @@ MAY_KNOW = {
     "reference": {"core"},
     "kernels": {"core"},
     "ops": {"core", "reference", "kernels"},
-    "nn": {"core", "ops"},
+    "autograd": {"core", "ops"},
+    "nn": {"core", "ops", "autograd"},
     "io": {"core"},
+    "train": {"core", "ops", "autograd", "nn", "io"},
     "render": {"core"},
 }
 # Rooms whose headers users have.

@@ -257,6 +257,25 @@ Layout split(const Layout& layout, int dim, std::int64_t outer) {
   return result;
 }
 
+Layout merge(const Layout& layout, int dim) {
+  dim = checked_dim("merge", dim, layout.rank(), layout.shape);
+  checked_dim("merge", dim + 1, layout.rank(), layout.shape);
+  const std::int64_t inner = layout.shape[dim + 1];
+  const std::int64_t stride = inner == 1 ? layout.strides[dim] : layout.strides[dim + 1] * inner;
+  require(layout.shape[dim] <= 1 || inner == 0 || layout.strides[dim] == stride, "merge",
+          "the elements of both dimensions must lie one stride apart", [&] {
+            return "dimensions " + std::to_string(dim) + " and " + std::to_string(dim + 1) +
+                   " of shape " + to_string(layout.shape) + ", strides " +
+                   to_string(layout.strides);
+          });
+  Layout result = layout;
+  result.shape[dim] *= inner;
+  result.strides[dim] = inner == 1 ? layout.strides[dim] : layout.strides[dim + 1];
+  result.shape.erase(dim + 1);
+  result.strides.erase(dim + 1);
+  return result;
+}
+
 Layout broadcast_to(const Layout& layout, const Shape& shape) {
   Layout result{.shape = shape, .strides = shape};
   const int missing = shape.rank() - layout.rank();

@@ -98,6 +98,9 @@ ATTENTION_API Layout unsqueeze(const Layout& layout, int dim);
 /// Dimension `dim` in two: extents `outer` and extent / outer. The inverse of merging heads: (B, L,
 /// E) -> (B, L, H, D).
 ATTENTION_API Layout split(const Layout& layout, int dim, std::int64_t outer);
+/// Dimensions `dim` and `dim` + 1 in one: (B, L, H, D) -> (B, L, E). Throws Error also when one
+/// stride does not reach all of their elements: views never copy.
+ATTENTION_API Layout merge(const Layout& layout, int dim);
 /// NumPy's rule: right-aligned, extents of 1 (and missing ones) repeat by stride 0.
 ATTENTION_API Layout broadcast_to(const Layout& layout, const Shape& shape);
 

@@ -1,5 +1,8 @@
+#include <bit>
 #include <cmath>
+#include <locale>
 #include <numbers>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -96,6 +99,47 @@ void Generator::manual_seed(std::uint64_t seed) {
 std::uint64_t Generator::next_u64() {
   const std::uint64_t upper = next_u32();
   return (upper << 32) | next_u32();
+}
+
+std::string Generator::state() const {
+  std::ostringstream text;
+  text.imbue(std::locale::classic());
+  text << seed_ << ' ' << (spare_normal_ ? 1 : 0) << ' '
+       << std::bit_cast<std::uint64_t>(spare_normal_.value_or(0.0)) << ' ' << engine_;
+  return text.str();
+}
+
+std::optional<Generator> Generator::from_state(std::string_view text) {
+  std::istringstream words{std::string(text)};
+  words.imbue(std::locale::classic());
+  std::uint64_t seed = 0;
+  std::uint64_t has_spare = 0;
+  std::uint64_t spare = 0;
+  words >> seed >> has_spare >> spare;
+  // The engine reads its words without a look at them: 32 bits each, and its place among them.
+  std::ostringstream checked;
+  checked.imbue(std::locale::classic());
+  for (std::size_t n = 0; n <= std::mt19937::state_size; ++n) {
+    std::uint64_t word = 0;
+    words >> word;
+    if (!words ||
+        word > (n < std::mt19937::state_size ? std::mt19937::max() : std::mt19937::state_size)) {
+      return std::nullopt;
+    }
+    checked << word << ' ';
+  }
+  std::string rest;
+  if (words >> rest || has_spare > 1) {
+    return std::nullopt;
+  }
+  Generator generator(seed);
+  std::istringstream engine(checked.str());
+  engine.imbue(std::locale::classic());
+  engine >> generator.engine_;
+  if (has_spare == 1) {
+    generator.spare_normal_ = std::bit_cast<double>(spare);
+  }
+  return generator;
 }
 
 double Generator::next_normal() {

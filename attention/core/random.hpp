@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <optional>
 #include <random>
+#include <string>
+#include <string_view>
 
 #include <attention/core/export.hpp>
 #include <attention/core/tensor_view.hpp>
@@ -33,6 +35,11 @@ class ATTENTION_API Generator {
   std::uint32_t next_u32() { return static_cast<std::uint32_t>(engine_()); }
   /// The next 64 bits: two draws, the first is the upper half.
   std::uint64_t next_u64();
+  /// All that the stream goes on from, as text; from_state gives a generator that goes on from
+  /// there, or none for a text that is no such state.
+  std::string state() const;
+  static std::optional<Generator> from_state(std::string_view text);
+
   /// One standard normal draw in double by Box and Muller, which makes two and keeps the second for
   /// the next call.
   double next_normal();

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include <attention/core/counter_random.hpp>
 #include <attention/core/tensor_view.hpp>
 
 namespace attention {
@@ -37,8 +38,8 @@ struct ScoreRules {
 /// Scaled dot-product attention as every path receives it: checked, rank 4 everywhere, broadcast by
 /// strides of 0.
 ///
-/// out = weights v, weights = softmax(scores), scores = rules(scale * q k^T). Query head h uses key
-/// head h / (H / Hkv).
+/// out = dropout(weights) v, weights = softmax(scores), scores = rules(scale * q k^T). Query head h
+/// uses key head h / (H / Hkv).
 template <class T>
 struct SdpaProblem {
   std::int64_t B = 0;
@@ -56,6 +57,8 @@ struct SdpaProblem {
   TensorView<Accumulator<T>> maximum;  // (B, H, L), or null
   TensorView<Accumulator<T>> weights;  // (B, H, L, S), or null
   ScoreRules rules;
+  /// Which weights count for `out`; the others are 0 there, and nowhere else.
+  random::DropoutMask dropout = {};
 
   std::int64_t key_length(std::int64_t b) const noexcept {
     return rules.key_lengths.is_null()

@@ -69,6 +69,7 @@ class TensorView {
   TensorView split(int dim, std::int64_t outer) const {
     return {data_, attention::split(layout_, dim, outer)};
   }
+  TensorView merge(int dim) const { return {data_, attention::merge(layout_, dim)}; }
   TensorView broadcast_to(const Shape& shape) const {
     return {data_, attention::broadcast_to(layout_, shape)};
   }
@@ -168,6 +169,31 @@ void for_each_offset(const Shape& shape, const Function& function, const S&... s
       index[dim] = 0;
     }
   } while (dim >= 0);
+}
+
+/// Calls function(index, count, offset_a, offset_b, ...) for the elements [begin, end) of `shape`
+/// in row-major order, row by row: `count` elements of one row, from number `index` of all on,
+/// whose offsets under each of the given strides begin at offset_a, ... (A row: all of the last
+/// dimension; the one element of rank 0.)
+template <class Function, class... S>
+void for_each_part_of_a_row(const Shape& shape, std::int64_t begin, std::int64_t end,
+                            const Function& function, const S&... strides) {
+  const std::int64_t width = shape.rank() == 0 ? 1 : shape[shape.rank() - 1];
+  while (begin < end) {
+    [[maybe_unused]] const auto offset_of = [&](const Strides& s) {
+      std::int64_t offset = 0;
+      std::int64_t rest = begin;
+      for (int dim = shape.rank() - 1; dim >= 0; --dim) {
+        offset += rest % shape[dim] * s[dim];
+        rest /= shape[dim];
+      }
+      return offset;
+    };
+    const std::int64_t left = width - begin % width;
+    const std::int64_t count = left < end - begin ? left : end - begin;
+    function(begin, count, offset_of(strides)...);
+    begin += count;
+  }
 }
 
 }  // namespace attention

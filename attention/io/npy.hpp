@@ -10,7 +10,7 @@
 #include <attention/core/export.hpp>
 #include <attention/core/tensor.hpp>
 
-/// Files: NumPy's npy and npz.
+/// Files: NumPy's npy and npz, and safetensors.
 namespace attention::io {
 
 /// Limits for files from people whom one does not trust.

@@ -3,31 +3,18 @@
 #include <cstddef>
 #include <filesystem>
 #include <span>
-#include <string>
 #include <string_view>
 #include <vector>
 
 #include <attention/core/export.hpp>
-#include <attention/core/tensor.hpp>
 #include <attention/io/compression.hpp>
+#include <attention/io/named_array.hpp>
 #include <attention/io/npy.hpp>
 
 namespace attention::io {
 
-/// An array of an npz file and its name there, without ".npy".
-struct NamedArray {
-  std::string name;
-  AnyTensor array;
-};
-
-/// An array to be written, and its name.
-struct NamedView {
-  std::string name;
-  AnyView view;
-};
-
 /// Reads the arrays of an npz file, as numpy.savez and numpy.savez_compressed write them, in the
-/// order of its directory.
+/// order of its directory, under the members' names without ".npy".
 ///
 /// The file is a zip archive whose members are npy files, stored or deflated; see read_npy for
 /// these. Folders in it are ignored; any other member that is not named *.npy is an error, so that

@@ -6,8 +6,8 @@
 
 namespace attention::kernels {
 
-// One line here, one in the list below and one in attention/CMakeLists.txt for each instruction
-// set.
+// One line here and one in the list below for each instruction set; cmake/AttentionIsa.cmake says
+// which of them are compiled.
 namespace portable {
 extern const IsaFunctions kFunctions;
 }
@@ -28,11 +28,16 @@ namespace {
 
 constexpr IsaKernels kCompiled[] = {
     {.isa = Isa::portable, .functions = &portable::kFunctions},
-#if defined(__aarch64__)
+#if defined(ATTENTION_KERNELS_neon)
     {.isa = Isa::neon, .functions = &neon::kFunctions},
-#elif defined(__x86_64__)
+#endif
+#if defined(ATTENTION_KERNELS_avx2)
     {.isa = Isa::avx2, .functions = &avx2::kFunctions},
+#endif
+#if defined(ATTENTION_KERNELS_avx512)
     {.isa = Isa::avx512, .functions = &avx512::kFunctions},
+#endif
+#if defined(ATTENTION_KERNELS_avx512_bf16)
     {.isa = Isa::avx512_bf16, .functions = &avx512_bf16::kFunctions},
 #endif
 };

@@ -3,6 +3,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <attention/kernels/dropout_args.hpp>
+
 /// Private: what crosses the border to the code that is compiled once for each instruction set.
 /// Plain structs of pointers, strides (in elements) and sizes; no template and no inline function
 /// of another room, whose copies for a wide instruction set could end up in everybody's program.
@@ -42,6 +44,8 @@ struct SdpaRows {
   float position[kMaxPanel];          // key position at which the query stands, for ALiBi
   float slope[kMaxPanel];             // of ALiBi
   float sink[kMaxPanel];              // -inf: none
+  std::uint32_t query[kMaxPanel];     // i and
+  std::uint32_t head[kMaxPanel];      // b H + h, which name the row's random words
   std::int64_t key_begin[kMaxPanel];  // the row sees keys in [key_begin, key_end), less what the
   std::int64_t key_end[kMaxPanel];    // mask blocks
 };
@@ -68,7 +72,8 @@ struct SdpaHead {
   bool has_sinks;
   bool has_weights;
   float scale;
-  float softcap;  // 0: none
+  float softcap;        // 0: none
+  DropoutRule dropout;  // of the weights, in the product with the values
 };
 
 /// Panels of queries that go through the keys of one head together.

@@ -2,6 +2,7 @@
 #include <limits>
 #include <type_traits>
 
+#include <attention/kernels/dropout_fused.hpp>
 #include <attention/kernels/element_of.hpp>
 #include <attention/kernels/sdpa_rows.hpp>
 
@@ -141,7 +142,8 @@ SdpaHead sdpa_head(const SdpaProblem<T>& p, std::int64_t b, std::int64_t h_kv) n
           .has_sinks = !p.rules.sinks.is_null(),
           .has_weights = !p.weights.is_null(),
           .scale = static_cast<float>(p.rules.scale),
-          .softcap = static_cast<float>(p.rules.softcap)};
+          .softcap = static_cast<float>(p.rules.softcap),
+          .dropout = dropout_rule(p.dropout)};
 }
 
 template <class T>
@@ -166,6 +168,8 @@ void fill_rows(const SdpaProblem<T>& p, const RowRange& range, SdpaRows& rows) n
     rows.slope[lane] = of_head(rules.alibi_slopes, first_head + head, 0.0F);
     rows.sink[lane] =
         of_head(rules.sinks, first_head + head, -std::numeric_limits<float>::infinity());
+    rows.query[lane] = static_cast<std::uint32_t>(position - bounds.offset);
+    rows.head[lane] = static_cast<std::uint32_t>(range.b * p.H + first_head + head);
     rows.key_begin[lane] = std::clamp<std::int64_t>(position - bounds.back, 0, p.S);
     rows.key_end[lane] = std::clamp<std::int64_t>(position + bounds.ahead + 1, 0, bounds.length);
     if (lane < last && ++head == group) {

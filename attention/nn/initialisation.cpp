@@ -6,8 +6,10 @@
 #include <attention/nn/initialisation.hpp>
 
 namespace attention::nn {
+namespace {
 
-void torch_linear(TensorView<float> weight, TensorView<float> bias, random::Generator& generator) {
+template <class T>
+void draw_linear(TensorView<T> weight, TensorView<T> bias, random::Generator& generator) {
   const auto found = [&] {
     return "weight " + to_string(weight.shape()) + ", bias " + to_string(bias.shape());
   };
@@ -33,7 +35,8 @@ void torch_linear(TensorView<float> weight, TensorView<float> bias, random::Gene
   }
 }
 
-void xavier_uniform(TensorView<float> weight, random::Generator& generator) {
+template <class T>
+void draw_uniform(TensorView<T> weight, random::Generator& generator) {
   require(weight.rank() == 2, "xavier_uniform", "weight must have the shape (O, I)",
           [&] { return to_string(weight.shape()); });
   const auto fans = static_cast<double>(weight.size(0) + weight.size(1));
@@ -41,11 +44,39 @@ void xavier_uniform(TensorView<float> weight, random::Generator& generator) {
   random::uniform(weight, -bound, bound, generator);
 }
 
-void xavier_normal(TensorView<float> row, random::Generator& generator) {
+template <class T>
+void draw_normal(TensorView<T> row, random::Generator& generator) {
   require(row.rank() == 2 && row.size(0) == 1, "xavier_normal", "row must have the shape (1, E)",
           [&] { return to_string(row.shape()); });
   const auto fans = static_cast<double>(2 * row.size(1));
   random::normal(row, 0.0, std::sqrt(2.0 / fans), generator);
+}
+
+}  // namespace
+
+void torch_linear(TensorView<float> weight, TensorView<float> bias, random::Generator& generator) {
+  draw_linear(weight, bias, generator);
+}
+
+void torch_linear(TensorView<double> weight, TensorView<double> bias,
+                  random::Generator& generator) {
+  draw_linear(weight, bias, generator);
+}
+
+void xavier_uniform(TensorView<float> weight, random::Generator& generator) {
+  draw_uniform(weight, generator);
+}
+
+void xavier_uniform(TensorView<double> weight, random::Generator& generator) {
+  draw_uniform(weight, generator);
+}
+
+void xavier_normal(TensorView<float> row, random::Generator& generator) {
+  draw_normal(row, generator);
+}
+
+void xavier_normal(TensorView<double> row, random::Generator& generator) {
+  draw_normal(row, generator);
 }
 
 }  // namespace attention::nn

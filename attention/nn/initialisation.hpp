@@ -19,6 +19,8 @@ namespace attention::nn {
 /// section 2.2.
 ATTENTION_API void torch_linear(TensorView<float> weight, TensorView<float> bias,
                                 random::Generator& generator);
+ATTENTION_API void torch_linear(TensorView<double> weight, TensorView<double> bias,
+                                random::Generator& generator);
 
 /// Draws a matrix (O, I) as torch.nn.init.xavier_uniform_ does, bit for bit: uniform in
 /// +-sqrt(6 / (I + O)). Throws Error for another rank.
@@ -26,9 +28,11 @@ ATTENTION_API void torch_linear(TensorView<float> weight, TensorView<float> bias
 /// Source: Glorot and Bengio 2010, "Understanding the difficulty of training deep feedforward
 /// neural networks", equation 16.
 ATTENTION_API void xavier_uniform(TensorView<float> weight, random::Generator& generator);
+ATTENTION_API void xavier_uniform(TensorView<double> weight, random::Generator& generator);
 
 /// Draws a row (1, E) as torch.nn.init.xavier_normal_ draws (1, 1, E), within 4 ulp: normal, with a
 /// variance of 2 / (E + E). Throws Error for another shape.
 ATTENTION_API void xavier_normal(TensorView<float> row, random::Generator& generator);
+ATTENTION_API void xavier_normal(TensorView<double> row, random::Generator& generator);
 
 }  // namespace attention::nn

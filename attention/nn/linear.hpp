@@ -2,11 +2,14 @@
 
 #include <cstdint>
 
+#include <attention/autograd/variable.hpp>
 #include <attention/core/execution.hpp>
 #include <attention/core/export.hpp>
 #include <attention/core/random.hpp>
 #include <attention/core/tensor.hpp>
+#include <attention/nn/learned.hpp>
 #include <attention/nn/parameter.hpp>
+#include <attention/ops/linear.hpp>
 
 namespace attention::nn {
 
@@ -15,30 +18,36 @@ struct LinearOptions {
 };
 
 /// An affine map of the last dimension: out = x weight^T + bias. As torch.nn.Linear; drawn by
-/// torch_linear, so that the same seed gives the same bits.
+/// torch_linear, so that the same seed gives the same bits. T is float or double.
 ///
 /// Parameters: weight (out_features, in_features), bias (out_features).
 ///
 /// See also: linear; torch_linear.
-class ATTENTION_API Linear {
+template <class T>
+class ATTENTION_API BasicLinear {
  public:
   /// Throws Error when a number of features is negative.
-  Linear(std::int64_t in_features, std::int64_t out_features,
-         random::Generator& generator = random::default_generator(),
-         const LinearOptions& options = {});
+  BasicLinear(std::int64_t in_features, std::int64_t out_features,
+              random::Generator& generator = random::default_generator(),
+              const LinearOptions& options = {});
 
   /// x (..., in_features) -> (..., out_features). Throws Error when the shape does not fit.
-  Tensor<float> forward(TensorView<const float> x, const Execution& execution = {}) const;
+  Tensor<T> forward(TensorView<const T> x, const Execution& execution = {}) const;
+  /// f(x weight^T + bias) on the tape, with an activation if one is named.
+  autograd::Variable<T> forward(const autograd::Variable<T>& x,
+                                const attention::LinearOptions& options = {}) const;
 
-  std::int64_t in_features() const noexcept { return weight_.size(1); }
-  std::int64_t out_features() const noexcept { return weight_.size(0); }
+  std::int64_t in_features() const noexcept { return weight_.view().size(1); }
+  std::int64_t out_features() const noexcept { return weight_.view().size(0); }
 
-  Parameters parameters();
-  ConstParameters parameters() const;
+  ParameterList<T> parameters();
+  ParameterList<const T> parameters() const;
 
  private:
-  Tensor<float> weight_;
-  Tensor<float> bias_;  // null without bias
+  Learned<T> weight_;
+  Learned<T> bias_;  // null without bias
 };
+
+using Linear = BasicLinear<float>;
 
 }  // namespace attention::nn

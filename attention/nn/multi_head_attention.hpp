@@ -4,10 +4,13 @@
 #include <cstdint>
 #include <optional>
 
+#include <attention/autograd/variable.hpp>
 #include <attention/core/execution.hpp>
 #include <attention/core/export.hpp>
 #include <attention/core/random.hpp>
 #include <attention/core/tensor.hpp>
+#include <attention/nn/dropout.hpp>
+#include <attention/nn/learned.hpp>
 #include <attention/nn/parameter.hpp>
 #include <attention/nn/scaled_dot_product_attention.hpp>
 #include <attention/ops/mask.hpp>
@@ -30,6 +33,9 @@ struct MultiHeadAttentionOptions {
   /// The size of the keys' and values' features; embed_dim unless given.
   std::optional<std::int64_t> kdim = {};
   std::optional<std::int64_t> vdim = {};
+  /// Heads of keys and values, each shared by num_heads / num_kv_heads heads of queries; num_heads
+  /// unless given.
+  std::optional<std::int64_t> num_kv_heads = {};
   /// Whether the four projections have a bias.
   bool bias = true;
   /// Appends one learned key and value (bias_k, bias_v) to every sequence.
@@ -38,6 +44,8 @@ struct MultiHeadAttentionOptions {
   bool add_zero_attn = false;
   /// (B, L, E) if true, (L, B, E) if false.
   bool batch_first = true;
+  /// Of the weights, while training.
+  double dropout = 0;
   Initialisation initialisation = Initialisation::torch_linear;
 };
 
@@ -55,7 +63,32 @@ struct MultiHeadForwardOptions {
   bool average_weights = false;
   /// Multiplies q k^T; 1 / sqrt(E / H) unless given.
   std::optional<double> scale = {};
+  /// Given while training: where the dropout of the weights takes its randomness from.
+  DropoutCalls* dropout = nullptr;
   Execution execution = {};
+};
+
+namespace detail {
+
+/// The parameters of multi-head attention. Null: not there.
+template <class T>
+struct MultiHeadStorage {
+  Learned<T> in_weight;  // (E + 2 Ekv, E), or null if kdim or vdim differ from E
+  std::array<Learned<T>, 3> split_in_weight;  // (E, E), (Ekv, kdim), (Ekv, vdim), or null
+  Learned<T> in_bias;                         // (E + 2 Ekv)
+  Learned<T> out_weight;                      // (E, E)
+  Learned<T> out_bias;                        // (E)
+  Learned<T> bias_k;                          // (Ekv)
+  Learned<T> bias_v;                          // (Ekv)
+};
+
+}  // namespace detail
+
+/// What attention on the tape gives.
+template <class T>
+struct RecordedAttention {
+  autograd::Variable<T> output;
+  Tensor<T> attention_weights;
 };
 
 /// Multi-head attention: project, split into H heads of E / H, attend in each, join, project.
@@ -63,19 +96,22 @@ struct MultiHeadForwardOptions {
 ///   head_h = sdpa(query W_q_h, key W_k_h, value W_v_h),  output = concat(head_0 ... head_{H-1})
 ///   W_o
 ///
-/// Parameters, in this order: W_q.weight (E, E), W_q.bias (E), W_k.weight (E, kdim), W_k.bias,
-/// W_v.weight (E, vdim), W_v.bias, W_o.weight (E, E), W_o.bias, bias_k (E), bias_v (E). The three
-/// input projections lie one after the other in memory (torch's in_proj_weight) if kdim = vdim = E.
+/// Parameters, in this order: W_q.weight (E, E), W_q.bias (E), W_k.weight (Ekv, kdim), W_k.bias,
+/// W_v.weight (Ekv, vdim), W_v.bias, W_o.weight (E, E), W_o.bias, bias_k (Ekv), bias_v (Ekv), where
+/// Ekv = E / H num_kv_heads. The three input projections lie one after the other in memory (torch's
+/// in_proj_weight) if kdim = vdim = E. T is float or double.
 ///
-/// Source: Vaswani et al. 2017, section 3.2.2; torch.nn.MultiheadAttention. See also:
-/// ScaledDotProductAttention.
-class ATTENTION_API MultiHeadAttention {
+/// Source: Vaswani et al. 2017, section 3.2.2; torch.nn.MultiheadAttention; Ainslie et al. 2023,
+/// "GQA" (grouped heads). See also: ScaledDotProductAttention.
+template <class T>
+class ATTENTION_API BasicMultiHeadAttention {
  public:
-  /// Throws Error unless num_heads divides embed_dim, or when a size is not positive.
-  MultiHeadAttention(std::int64_t embed_dim, std::int64_t num_heads,
-                     random::Generator& generator = random::default_generator());
-  explicit MultiHeadAttention(const MultiHeadAttentionOptions& options,
-                              random::Generator& generator = random::default_generator());
+  /// Throws Error unless num_heads divides embed_dim and num_kv_heads divides num_heads, when a
+  /// size is not positive, or when dropout does not lie in [0, 1].
+  BasicMultiHeadAttention(std::int64_t embed_dim, std::int64_t num_heads,
+                          random::Generator& generator = random::default_generator());
+  explicit BasicMultiHeadAttention(const MultiHeadAttentionOptions& options,
+                                   random::Generator& generator = random::default_generator());
 
   /// Shapes: query (B, L, E), key (B, S, kdim), value (B, S, vdim) -> output (B, L, E),
   /// attention_weights (B, H, L, S'), where S' counts the appended keys too. With batch_first off
@@ -86,45 +122,50 @@ class ATTENTION_API MultiHeadAttention {
   /// ScaledDotProductAttention::forward. Appended keys are never blocked.
   ///
   /// Throws Error when shapes do not fit, or for a mask that holds a value other than 0 and 1.
-  AttentionOutput forward(TensorView<const float> query, TensorView<const float> key,
-                          TensorView<const float> value, const AnyView& mask = {},
-                          const ForwardOptions& options = {}) const;
+  BasicAttentionOutput<T> forward(TensorView<const T> query, TensorView<const T> key,
+                                  TensorView<const T> value, const AnyView& mask = {},
+                                  const ForwardOptions& options = {}) const;
 
   /// The same with typed masks, a mask of padded keys, and a choice of weights: (B, H, L, S'),
   /// their mean over the heads (B, L, S'), or null.
   ///
   /// A query that sees no key gives weights 0 and W_o.bias as output (torch gives NaN).
-  AttentionOutput forward(TensorView<const float> query, TensorView<const float> key,
-                          TensorView<const float> value,
-                          const MultiHeadForwardOptions& options) const;
+  BasicAttentionOutput<T> forward(TensorView<const T> query, TensorView<const T> key,
+                                  TensorView<const T> value,
+                                  const MultiHeadForwardOptions& options) const;
+
+  /// The same on the tape, in the same bits. No gradient goes through the weights, nor to a mask.
+  RecordedAttention<T> forward(const autograd::Variable<T>& query, const autograd::Variable<T>& key,
+                               const autograd::Variable<T>& value,
+                               const MultiHeadForwardOptions& options) const;
 
   std::int64_t embed_dim() const noexcept { return options_.embed_dim; }
   std::int64_t num_heads() const noexcept { return options_.num_heads; }
+  std::int64_t num_kv_heads() const noexcept {
+    return options_.num_kv_heads.value_or(options_.num_heads);
+  }
   std::int64_t kdim() const noexcept { return options_.kdim.value_or(options_.embed_dim); }
   std::int64_t vdim() const noexcept { return options_.vdim.value_or(options_.embed_dim); }
   const MultiHeadAttentionOptions& options() const noexcept { return options_; }
 
-  Parameters parameters();
-  ConstParameters parameters() const;
+  ParameterList<T> parameters();
+  ParameterList<const T> parameters() const;
   /// The same memory under the names and in the shapes of torch.nn.MultiheadAttention:
   /// in_proj_weight (3E, E), or q_proj_weight, k_proj_weight and v_proj_weight; in_proj_bias (3E);
   /// out_proj.weight, out_proj.bias; bias_k and bias_v (1, 1, E).
-  Parameters torch_parameters();
-  ConstParameters torch_parameters() const;
+  ///
+  /// Throws Error for grouped heads, which torch's module does not have.
+  ParameterList<T> torch_parameters();
+  ParameterList<const T> torch_parameters() const;
 
  private:
-  struct Storage {
-    Tensor<float> in_weight;                       // (3E, E), or null if kdim or vdim differ from E
-    std::array<Tensor<float>, 3> split_in_weight;  // (E, E), (E, kdim), (E, vdim), or null
-    Tensor<float> in_bias;                         // (3E), or null
-    Tensor<float> out_weight;                      // (E, E)
-    Tensor<float> out_bias;                        // (E), or null
-    Tensor<float> bias_k;                          // (E), or null
-    Tensor<float> bias_v;                          // (E), or null
-  };
+  /// The projections' input features: E, kdim, vdim.
+  Shape features() const { return {embed_dim(), kdim(), vdim()}; }
 
   MultiHeadAttentionOptions options_;
-  Storage storage_;
+  detail::MultiHeadStorage<T> storage_;
 };
+
+using MultiHeadAttention = BasicMultiHeadAttention<float>;
 
 }  // namespace attention::nn

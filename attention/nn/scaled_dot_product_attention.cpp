@@ -66,9 +66,9 @@ AttentionOutput ScaledDotProductAttention::forward(TensorView<const float> query
   if (!keep.is_null()) {
     sdpa_options.mask = Mask::keep(keep);
   }
-  detail::attend({.out = with_heads(result.output.view()),
-                  .weights = with_heads(result.attention_weights.view())},
-                 {.q = q, .k = k, .v = with_heads(value)}, sdpa_options);
+  detail::attend<float>({.out = with_heads(result.output.view()),
+                         .weights = with_heads(result.attention_weights.view())},
+                        {.q = q, .k = k, .v = with_heads(value)}, sdpa_options);
   return result;
 }
 

@@ -10,11 +10,13 @@
 namespace attention::nn {
 
 /// What the attention modules return: the pair that the tutorials' modules return.
-struct AttentionOutput {
-  Tensor<float> output;
+template <class T>
+struct BasicAttentionOutput {
+  Tensor<T> output;
   /// After the softmax. A row sums to 1, or to 0 if it sees no key.
-  Tensor<float> attention_weights;
+  Tensor<T> attention_weights;
 };
+using AttentionOutput = BasicAttentionOutput<float>;
 
 struct ForwardOptions {
   /// Multiplies q k^T; 1 / sqrt(D) unless given.

@@ -52,6 +52,16 @@ struct Window {
   std::int64_t right = -1;
 };
 
+/// Dropout of weights: each weight counts as 0 with this probability, in [0, 1], else 1 / (1 -
+/// probability) times. `seed` and `call`, the number of this call among those with one seed, name
+/// the mask: for the backward pass, give those of the forward pass; for another layer or another
+/// step, another number. See random::DropoutMask.
+struct SdpaDropout {
+  double probability = 0;
+  std::uint64_t seed = 0;
+  std::uint64_t call = 0;
+};
+
 /// The options of sdpa. All of them compose. Tensors are views: what they name must outlive the
 /// call.
 struct SdpaOptions {
@@ -73,6 +83,9 @@ struct SdpaOptions {
   AnyView sinks = {};
   /// Multiplies q k^T; 1 / sqrt(D) unless given.
   std::optional<double> scale = {};
+  /// After the softmax, of what is multiplied with v: lse, maxima and returned weights are those
+  /// without.
+  SdpaDropout dropout = {};
   /// Ask for the weights and for the maxima in the result of sdpa. (sdpa_into writes them where its
   /// outputs name a place.)
   bool return_weights = false;
@@ -123,7 +136,7 @@ struct SdpaSize {
 ///
 ///   scores  = scale * q k^T  -> softcap -> + ALiBi + additive mask, blocked cells out
 ///   lse     = log(sum_j exp(scores[j]) [+ exp(sink)])
-///   weights = exp(scores - lse),  out = weights v
+///   weights = exp(scores - lse),  out = dropout(weights) v
 ///
 /// Shapes: q (B, H, L, D), k (B, Hkv, S, D), v (B, Hkv, S, Dv) -> out (B, H, L, Dv), lse (B, H, L),
 /// weights (B, H, L, S). H is a multiple of Hkv; query head h uses key head h / (H / Hkv). Any
@@ -136,9 +149,15 @@ struct SdpaSize {
 /// double for double, else float32. The same bits for any number of threads and any composition of
 /// the batch.
 ///
+/// Dropout: whether a weight is dropped follows from the options of dropout, b H + h, i and j
+/// alone. So a batch entry has its mask by its place in the batch, and a prompt in chunks, whose
+/// queries are counted from 0 in each call, another one than the whole. A value whose weight is
+/// dropped is selected away, NaN included; a NaN among the scores makes the row NaN, whatever is
+/// dropped. With a probability of 1 every other row is 0.
+///
 /// Cost: 2 B H L S (D + Dv) operations; with L <= 4, reading the keys and values once. Memory
 /// beyond the results: O(D + Dv) a thread on the fused path, O(S) a thread on the reference path;
-/// the matrix of weights exists only if asked for.
+/// the matrix of weights exists only if asked for. Dropout costs 5 multiplications of words a cell.
 ///
 /// Throws Error when shapes, element types or options break a rule, or the path asked for cannot
 /// serve.

@@ -40,7 +40,9 @@ struct SdpaGradients {
 ///   d_v = weights^T d_out,  d_q = scale * d_scores k,  d_k = scale * d_scores^T q
 ///
 /// Shapes: d_out (B, H, L, Dv), q (B, H, L, D), k (B, Hkv, S, D), v (B, Hkv, S, Dv); any strides.
-/// Every option of sdpa counts as in the forward pass. Query heads that share keys are summed.
+/// Every option of sdpa counts as in the forward pass. Query heads that share keys are summed. With
+/// the dropout of the forward pass, weights that were kept count 1 / (1 - probability) times in
+/// d_weights and d_v, and those that were dropped do not count there.
 ///
 /// No bit depends on a blocked cell, as in the forward pass; a row that sees no key gives no
 /// gradient.

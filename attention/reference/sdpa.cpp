@@ -114,8 +114,8 @@ void sdpa_row(const SdpaProblem<T>& p, std::int64_t b, std::int64_t h, std::int6
     p.maximum(b, h, i) = static_cast<Accumulator<T>>(maximum);
   }
 
-  // Pass 3: the weights exp(score - lse) = exp(score - maximum) / sum, and with them the weighted
-  // sum of the values. Without a visible key both are 0.
+  // Pass 3: the weights exp(score - lse) = exp(score - maximum) / sum, and with those that dropout
+  // keeps the weighted sum of the values. Without a visible key both are 0.
   if (!p.weights.is_null()) {
     for (std::int64_t j = 0; j < p.S; ++j) {
       p.weights(b, h, i, j) = 0;
@@ -124,11 +124,17 @@ void sdpa_row(const SdpaProblem<T>& p, std::int64_t b, std::int64_t h, std::int6
       p.weights(b, h, i, key.j) = static_cast<Accumulator<T>>(key.value / sum);
     }
   }
+  const auto dropped = [&](const VisibleKey<Real>& key) {
+    return p.dropout.drops_any() && !p.dropout.keeps_weight(b * p.H + h, i, key.j);
+  };
+  const std::span<VisibleKey<Real>> kept(
+      keys.data(), keys.size() - std::ranges::remove_if(keys, dropped).size());
   for (std::int64_t d = 0; d < p.Dv; ++d) {
     Real out = 0;
-    for (const VisibleKey<Real>& key : keys) {
+    for (const VisibleKey<Real>& key : kept) {
       out += key.value * element_cast<Real>(p.v(b, h_kv, key.j, d));
     }
+    out *= static_cast<Real>(p.dropout.factor());
     p.out(b, h, i, d) = element_cast<T>(keys.empty() ? Real{0} : out / sum);
   }
 }

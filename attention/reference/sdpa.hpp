@@ -16,6 +16,9 @@ namespace attention::reference {
 ///   pass 2   lse       = log(sum_j exp(scores[j]) [+ exp(sink)])
 ///   pass 3   weights[j] = exp(scores[j] - lse),  out = sum_j weights[j] v[j]
 ///
+/// Under dropout the sum of pass 3 goes over the keys that are kept, times 1 / (1 - probability);
+/// weights, lse and maximum are those without. (A row whose lse is NaN is NaN, whatever is kept.)
+///
 /// Blocked keys are not read at all. A row without a visible key gives out 0, weights 0 and lse
 /// -inf (the sink, if any). Computes in Real (double: the judge; float: what naive code gives) and
 /// rounds once when writing.

@@ -25,10 +25,12 @@ struct Sums {
   std::vector<Real> q;  // (D), of one row
 };
 
-/// Scratch of a row: its visible keys, and the gradients of their weights.
+/// Scratch of a row: its visible keys, how often dropout counts their weights, and the gradients of
+/// these.
 template <class Real>
 struct Row {
   std::vector<VisibleKey<Real>> keys;
+  std::vector<Real> factors;
   std::vector<Real> d_weights;
 };
 
@@ -84,16 +86,18 @@ void add_row(const SdpaBackwardProblem<T>& problem, std::int64_t b, std::int64_t
       has_sink ? p.rules.sinks.template load<Real>(h * p.rules.sinks.strides()[0]) : Real{0};
   const Real weight_of_sink = keys.empty() ? Real{0} : weigh(keys, has_sink, sink);
 
-  // Pass 3: how the result depends on the weights.
+  // Pass 3: how the result depends on the weights. (A value that is dropped is not looked at.)
   Real mean = 0;
   for (std::size_t n = 0; n < keys.size(); ++n) {
+    const bool kept = !p.dropout.drops_any() || p.dropout.keeps_weight(b * p.H + h, i, keys[n].j);
+    row.factors[n] = kept ? static_cast<Real>(p.dropout.factor()) : Real{0};
     Real dot = 0;
-    for (std::int64_t c = 0; c < p.Dv; ++c) {
+    for (std::int64_t c = 0; kept && c < p.Dv; ++c) {
       dot += element_cast<Real>(problem.d_out(b, h, i, c)) *
              element_cast<Real>(p.v(b, h_kv, keys[n].j, c));
     }
-    row.d_weights[n] = dot;
-    mean += keys[n].value * dot;
+    row.d_weights[n] = dot * row.factors[n];
+    mean += keys[n].value * row.d_weights[n];
   }
 
   // Pass 4: on the scores, and on what they are made of.
@@ -101,8 +105,9 @@ void add_row(const SdpaBackwardProblem<T>& problem, std::int64_t b, std::int64_t
     const std::int64_t j = keys[n].j;
     const Real weight = keys[n].value;
     const Real d_score = weight * (row.d_weights[n] - mean);
-    for (std::int64_t c = 0; c < p.Dv; ++c) {
-      sums.v[as_size(j * p.Dv + c)] += weight * element_cast<Real>(problem.d_out(b, h, i, c));
+    for (std::int64_t c = 0; row.factors[n] != 0 && c < p.Dv; ++c) {
+      sums.v[as_size(j * p.Dv + c)] +=
+          weight * row.factors[n] * element_cast<Real>(problem.d_out(b, h, i, c));
     }
     if (!problem.d_mask.is_null()) {
       const Strides& to = problem.d_mask_strides;
@@ -130,6 +135,7 @@ void sdpa_backward(const SdpaBackwardProblem<T>& problem) {
   const SdpaProblem<T>& p = problem.forward;
   const std::int64_t group = p.Hkv == 0 ? 0 : p.H / p.Hkv;
   Row<Real> row = {.keys = std::vector<VisibleKey<Real>>(as_size(p.S)),
+                   .factors = std::vector<Real>(as_size(p.S)),
                    .d_weights = std::vector<Real>(as_size(p.S))};
   Sums<Real> sums = {.k = std::vector<Real>(as_size(p.S * p.D)),
                      .v = std::vector<Real>(as_size(p.S * p.Dv)),

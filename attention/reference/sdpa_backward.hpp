@@ -20,6 +20,9 @@ namespace attention::reference {
 /// where s[j] = d_scores[j] * scale, times 1 - tanh^2 under a softcap. Dimensions along which keys,
 /// values, a mask or a sink are shared are summed.
 ///
+/// Under dropout, in d_weights[j] and in d_v[j], a key that is kept counts 1 / (1 - probability)
+/// times, and one that is dropped does not count.
+///
 /// Blocked keys are not read. A row without a visible key gives no gradient. The forward pass is
 /// computed again from q, k and v: `out` and `lse` are not looked at. Computes and adds up in Real
 /// (double: the judge; float: what naive code gives) and rounds once when writing.

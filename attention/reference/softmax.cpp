@@ -25,6 +25,18 @@ void softmax_row(T* out, std::int64_t out_stride, const T* x, std::int64_t x_str
   }
 }
 
+template <class T>
+void softmax_backward_row(TensorView<T> d_x, TensorView<const T> d_out, TensorView<const T> out) {
+  double mean = 0;
+  for (std::int64_t j = 0; j < out.size(0); ++j) {
+    mean += element_cast<double>(out(j)) * element_cast<double>(d_out(j));
+  }
+  for (std::int64_t j = 0; j < out.size(0); ++j) {
+    d_x(j) =
+        element_cast<T>(element_cast<double>(out(j)) * (element_cast<double>(d_out(j)) - mean));
+  }
+}
+
 }  // namespace
 
 template <class T>
@@ -45,9 +57,27 @@ void softmax(TensorView<T> out, TensorView<const T> x) {
       out_strides, x_strides);
 }
 
+template <class T>
+void softmax_backward(TensorView<T> d_x, TensorView<const T> d_out, TensorView<const T> out) {
+  if (out.rank() == 1) {
+    softmax_backward_row(d_x, d_out, out);
+    return;
+  }
+  for (std::int64_t n = 0; n < out.size(0); ++n) {
+    softmax_backward(d_x.select(0, n), d_out.select(0, n), out.select(0, n));
+  }
+}
+
 template void softmax(TensorView<float>, TensorView<const float>);
 template void softmax(TensorView<double>, TensorView<const double>);
 template void softmax(TensorView<float16>, TensorView<const float16>);
 template void softmax(TensorView<bfloat16>, TensorView<const bfloat16>);
+template void softmax_backward(TensorView<float>, TensorView<const float>, TensorView<const float>);
+template void softmax_backward(TensorView<double>, TensorView<const double>,
+                               TensorView<const double>);
+template void softmax_backward(TensorView<float16>, TensorView<const float16>,
+                               TensorView<const float16>);
+template void softmax_backward(TensorView<bfloat16>, TensorView<const bfloat16>,
+                               TensorView<const bfloat16>);
 
 }  // namespace attention::reference

@@ -1,7 +1,7 @@
 """Times what surrounds attention beside PyTorch: linear, the gradients, and MultiheadAttention with its projections.
 
-linear and the gradients of this library are timed by the programs bench_linear and bench_backward, one process a
-measurement, since they are not in the Python package. PyTorch has two linears: torch.nn.functional.linear, which takes
+linear, the gradients and training of this library are timed by the programs bench_linear, bench_backward and
+bench_training, one process a measurement, since they are not in the Python package. PyTorch has two linears: torch.nn.functional.linear, which takes
 MKL, and oneDNN's; its gradients are those of its fused CPU attention.
 """
 
@@ -22,6 +22,9 @@ BACKWARD_PROGRAM = machine.REPOSITORY / "build/release/bench/bench_backward"
 # L, D, causal; H 8.
 BACKWARD_SHAPES = [(L, D, causal) for causal in (False, True) for D in (64, 128) for L in (128, 512, 1024, 2048)]
 BACKWARD_BAR = 1.0
+TRAINING_PROGRAM = machine.REPOSITORY / "build/release/bench/bench_training"
+# E, H, L, B, and what our time is to be ahead by.
+TRAINING_SHAPES = [((256, 8, 256, 16), 1.0), ((512, 8, 256, 16), 1.0), ((32, 4, 16, 32), 3.0)]
 # Rows, inputs, outputs.
 LINEAR_SHAPES = [
     (512, 512, 512), (1024, 1024, 1024), (2048, 2048, 2048), (64, 768, 3072), (512, 768, 3072), (2048, 768, 3072)
@@ -47,6 +50,8 @@ def timed(threads: int, rounds: int, seconds: float) -> list[dict]:
     results = []
     if BACKWARD_PROGRAM.exists():
         results += [timed_backward(shape, threads, rounds, seconds) for shape in BACKWARD_SHAPES]
+    if TRAINING_PROGRAM.exists():
+        results += [timed_training(shape, bar, threads, rounds, seconds) for shape, bar in TRAINING_SHAPES]
     with torch.inference_mode():
         if LINEAR_PROGRAM.exists():
             results += [timed_linear(shape, threads, rounds, seconds) for shape in LINEAR_SHAPES]
@@ -89,6 +94,60 @@ def timed_backward(shape: tuple[int, int, bool], threads: int, rounds: int, seco
     peers = {"torch": seconds_of(lambda: torch.autograd.grad(out, (q, k, v), d_out, retain_graph=True), seconds)}
     label = f"backward, D {D}, L {L}, {'causal' if causal else 'full'}"
     return compared(label, ours, peers, rounds, BACKWARD_BAR)
+
+
+def timed_training(shape: tuple[int, int, int, int], bar: float, threads: int, rounds: int, seconds: float) -> dict:
+    """A step of a decoder block, forward, backward and AdamW: PyTorch eager, and compiled where that works."""
+    E, H, L, B = shape
+    command = [TRAINING_PROGRAM, *map(str, (*shape, threads, seconds))]
+
+    def ours() -> float:
+        return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+    peers = {"torch": seconds_of(torch_step(shape, compiled=False), seconds)}
+    try:
+        step = torch_step(shape, compiled=True)
+        step()
+        peers["compile"] = seconds_of(step, seconds)
+    except Exception as error:  # torch.compile needs a compiler and more, and says so in many ways
+        print(f"torch.compile does not work here: {type(error).__name__}")
+    return compared(f"training step, E {E}, H {H}, L {L}, B {B}", ours, peers, rounds, bar)
+
+
+def torch_step(shape: tuple[int, int, int, int], compiled: bool) -> Callable:
+    """One step of the block of bench/training_call.cpp."""
+    import torch
+    from torch.nn import functional as F
+
+    E, H, L, B = shape
+
+    class Block(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm_1, self.norm_2 = torch.nn.LayerNorm(E), torch.nn.LayerNorm(E)
+            self.qkv, self.out = torch.nn.Linear(E, 3 * E), torch.nn.Linear(E, E)
+            self.up, self.down = torch.nn.Linear(E, 4 * E), torch.nn.Linear(4 * E, E)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            q, k, v = (
+                part.view(B, L, H, E // H).transpose(1, 2) for part in self.qkv(self.norm_1(x)).split(E, dim=2)
+            )
+            attended = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+            x = x + self.out(attended.transpose(1, 2).reshape(B, L, E))
+            return x + self.down(F.gelu(self.up(self.norm_2(x))))
+
+    block = Block()
+    forward = torch.compile(block) if compiled else block
+    optimiser = torch.optim.AdamW(block.parameters(), weight_decay=0.01)
+    x, d_out = torch.randn(B, L, E, requires_grad=True), torch.randn(B, L, E)
+
+    def step() -> None:
+        optimiser.zero_grad()
+        x.grad = None
+        forward(x).backward(d_out)
+        optimiser.step()
+
+    return step
 
 
 def timed_mha(threads: int, rounds: int, seconds: float) -> dict | None:

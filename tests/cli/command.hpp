@@ -1,7 +1,6 @@
 #pragma once
 
 #include <filesystem>
-#include <initializer_list>
 #include <string>
 #include <vector>
 
@@ -20,9 +19,9 @@ struct Outcome {
 };
 
 /// Runs the command line inside this process.
-inline Outcome run_command(std::initializer_list<std::string> arguments) {
+inline Outcome run_command(const std::vector<std::string>& arguments) {
   std::vector<std::string> words = {"attention"};
-  words.insert(words.end(), arguments);
+  words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<const char*> argv;
   for (const std::string& word : words) {
     argv.push_back(word.c_str());

@@ -47,5 +47,22 @@ expect 0 'colours on demand' env -u NO_COLOR COLORTERM=truecolor TERM=xterm "$at
 check 'truecolour' grep -q $'\033\\[48;2;' "$folder/out"
 expect 0 'bash takes the completion script' bash -n <("$attention" completion bash)
 
+# Ctrl-C: says so, finishes the step, saves, and what goes on from there has the bytes of a run that never stopped.
+train=(train repeat --steps 400 --length 3 --tokens 4 --embed-dim 16 --heads 2 --dropout 0.1)
+expect 0 'a run that is not stopped' "$attention" "${train[@]}" --checkpoint "$folder/whole"
+# (A shell without job control starts background programs with SIGINT ignored.)
+# shellcheck disable=SC2016  # the inner shell expands
+expect 130 'a run that Ctrl-C stops' bash -c '
+  checkpoint=$1
+  shift
+  env --default-signal=INT "$@" --checkpoint "$checkpoint" --checkpoint-every 1 &
+  while [ ! -e "$checkpoint" ]; do sleep 0.01; done
+  kill -INT $!
+  wait $!' stop "$folder/parts" "$attention" "${train[@]}"
+check 'it says so' grep -q 'finishing the step, then saving' "$folder/err"
+check 'it has stopped before the end' bash -c "! cmp -s '$folder/whole' '$folder/parts'"
+expect 0 'going on' "$attention" "${train[@]}" --checkpoint "$folder/parts" --resume --checkpoint-every 100
+check 'the same bytes' cmp "$folder/whole" "$folder/parts"
+
 [ "$failures" -eq 0 ] && echo 'the command behaves as a process'
 exit "$failures"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the library into a temporary prefix and builds the ten-line consumer against it by find_package and by
 # pkg-config, and (of a static library; it builds the library once more) by add_subdirectory; then runs it.
-# Without optimisation, which is quicker: what is tested is how the library is found, built and linked.
+# Without optimisation and with the portable kernels alone, which is quicker: what is tested is how the library is found, built and linked.
 #   consumer_test.sh SOURCE COMPILER static|shared WITH_RENDER
 set -euo pipefail
 source=$1 compiler=$2 kind=$3 with_render=$4
@@ -24,7 +24,7 @@ gives() {
 }
 
 echo "install ($kind)"
-built cmake -G Ninja -S "$source" -B "$work/build" -DCMAKE_BUILD_TYPE=Debug -DBUILD_SHARED_LIBS="$shared" \
+built cmake -G Ninja -S "$source" -B "$work/build" -DCMAKE_BUILD_TYPE=Debug -DATTENTION_ISAS=portable -DBUILD_SHARED_LIBS="$shared" \
   -DATTENTION_BUILD_TESTS=OFF -DATTENTION_BUILD_CLI=OFF -DATTENTION_BUILD_TUTORIALS=OFF \
   -DATTENTION_BUILD_RENDER="$with_render" -DCMAKE_INSTALL_PREFIX="$work/prefix" -DCMAKE_INSTALL_LIBDIR=lib
 built cmake --build "$work/build"
@@ -66,7 +66,7 @@ fi
 if [ "$kind" = static ]; then
   echo "add_subdirectory"
   built cmake -G Ninja -S "$consumer/add_subdirectory" -B "$work/by_subdirectory" -DCMAKE_BUILD_TYPE=Debug \
-    -DATTENTION_SOURCE="$source"
+    -DATTENTION_ISAS=portable -DATTENTION_SOURCE="$source"
   built cmake --build "$work/by_subdirectory" --target consumer
   gives "$work/by_subdirectory/consumer"
 fi

@@ -95,6 +95,11 @@ TEST(Views, AddressTheElementsTheyNameInRowMajorOrder) {
               ElementsAre(2, 3, 6, 7, 10, 11));
   EXPECT_THAT(elements(view.select(0, 0).select(0, 0).unsqueeze(0).broadcast_to({2, 4})),
               ElementsAre(0, 1, 2, 3, 0, 1, 2, 3));
+  EXPECT_THAT(elements(view.merge(1).select(0, 1).slice(0, 4, 2)), ElementsAre(16, 17));
+  EXPECT_THAT(elements(view.split(2, 2).merge(-2).select(0, 0).select(0, 1)),
+              ElementsAre(4, 5, 6, 7));
+  EXPECT_THAT(elements(view.slice(1, 1, 1).merge(0).select(1, 3)), ElementsAre(7, 19));
+  EXPECT_THAT(elements(view.slice(2, 3, 1).merge(1).select(0, 0)), ElementsAre(3, 7, 11));
   EXPECT_EQ(view.unsqueeze(3).shape(), (Shape{2, 3, 4, 1}));
   EXPECT_EQ(view(1, 2, 3), 23.0F);
 }
@@ -118,6 +123,9 @@ TEST(Views, SayWhatIsWrong) {
   EXPECT_THAT(message_of([&] { split(layout, 1, 2); }),
               HasSubstr("outer 2, dimension 1 of (2, 3)"));
   EXPECT_THAT(message_of([&] { split(layout, 1, 0); }), HasSubstr("outer 0"));
+  EXPECT_THAT(message_of([&] { merge(layout, 1); }), HasSubstr("dim 2, shape (2, 3)"));
+  EXPECT_THAT(message_of([&] { merge(transpose(layout, 0, 1), 0); }),
+              HasSubstr("dimensions 0 and 1 of shape (3, 2), strides (1, 3)"));
   EXPECT_THAT(message_of([&] { broadcast_to(layout, {2, 4}); }), HasSubstr("(2, 3) to (2, 4)"));
   EXPECT_THAT(message_of([&] { broadcast_to(layout, {3}); }), HasSubstr("(2, 3) to (3,)"));
 }

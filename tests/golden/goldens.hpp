@@ -6,7 +6,7 @@
 
 namespace attention::goldens {
 
-/// The array of this name in goldens.npz. Fails loudly when there is none.
+/// The array of this name in goldens.npz or training_goldens.npz. Fails loudly when there is none.
 const AnyView& golden(const std::string& name);
 
 /// Its values in row-major order.

@@ -37,5 +37,13 @@ TEST(Corpus, Npz) {
   }
 }
 
+TEST(Corpus, Safetensors) {
+  const std::vector<Bytes> inputs = inputs_in("safetensors");
+  ASSERT_FALSE(inputs.empty());
+  for (const Bytes& input : inputs) {
+    EXPECT_NO_THROW(try_safetensors(input));
+  }
+}
+
 }  // namespace
 }  // namespace attention::io::test

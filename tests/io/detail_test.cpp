@@ -1,6 +1,7 @@
 // The parts that are not for users: CRC-32, names, zip64.
 
 #include <algorithm>
+#include <bit>
 #include <iterator>
 #include <map>
 #include <new>
@@ -14,6 +15,7 @@
 
 #include <attention/io/detail/bytes.hpp>
 #include <attention/io/detail/crc32.hpp>
+#include <attention/io/detail/elements.hpp>
 #include <attention/io/detail/input_file.hpp>
 #include <attention/io/detail/npy_stream.hpp>
 #include <attention/io/detail/zip_reader.hpp>
@@ -99,6 +101,25 @@ TEST(ReadNpyStream, MemoryThatTheSystemDoesNotGiveIsAFileError) {
   };
   EXPECT_EQ(test::file_error_of(body),
             "x.npy: the file needs 100 bytes of memory, which the system does not give");
+}
+
+TEST(Elements, ComeBackInEitherByteOrder) {
+  const AnyTensor array = test::expected_array(DType::int32, {2, 3});
+  for (const AnyView& view : {array.view(), AnyView(array.as<std::int32_t>().transpose(0, 1))}) {
+    for (const std::endian order : {std::endian::little, std::endian::big}) {
+      Bytes bytes;
+      write_elements(view, order, [&](std::span<const std::byte> more) {
+        bytes.insert(bytes.end(), more.begin(), more.end());
+      });
+      const std::string first(order == std::endian::little ? "\xFD\xFF\xFF\xFF"
+                                                           : "\xFF\xFF\xFF\xFD");
+      EXPECT_EQ(Bytes(bytes.begin(), bytes.begin() + 4), to_bytes(first));  // -3
+      const auto read = [&](std::span<std::byte> out) { std::ranges::copy(bytes, out.begin()); };
+      const StoredElements stored{.dtype = DType::int32, .shape = view.shape(), .order = order};
+      const Origin origin{.path = "x", .subject = "the file"};
+      EXPECT_TRUE(test::same_array(read_elements(stored, read, origin), view));
+    }
+  }
 }
 
 /// A member of a large archive, stored, whose contents nobody looks at.

@@ -1,10 +1,13 @@
 #include "fuzz_entry.hpp"
 
+#include <algorithm>
 #include <stdexcept>
+#include <string_view>
 #include <vector>
 
 #include <attention/core/error.hpp>
 #include <attention/io/npz.hpp>
+#include <attention/io/safetensors.hpp>
 
 #include "support.hpp"
 
@@ -40,17 +43,32 @@ void try_npz(std::span<const std::byte> bytes) {
   } catch (const FileError&) {
     return;
   }
-  std::vector<NamedView> views;
-  views.reserve(arrays.size());
-  for (const auto& [name, array] : arrays) {
-    views.push_back({.name = name, .view = array});
+  check(same_arrays(parse_npz(serialise_npz(views_of(arrays)), "again.npz"), arrays),
+        "the arrays must come back as they were written");
+}
+
+void try_safetensors(std::span<const std::byte> bytes) {
+  Safetensors read;
+  try {
+    read = parse_safetensors(bytes, "fuzz.safetensors", kLimits);
+  } catch (const FileError&) {
+    return;
   }
-  const std::vector<NamedArray> again = parse_npz(serialise_npz(views), "again.npz");
-  check(again.size() == arrays.size(), "no array may get lost");
-  for (std::size_t i = 0; i < arrays.size(); ++i) {
-    check(again[i].name == arrays[i].name && same_array(again[i].array, arrays[i].array),
-          "an array must come back as it was written");
-  }
+  const std::vector<std::byte> written =
+      serialise_safetensors(views_of(read.arrays), read.metadata);
+  Safetensors again = parse_safetensors(written, "again.safetensors");
+  // What is written comes in the format's order, which need not be that of the input.
+  check(serialise_safetensors(views_of(again.arrays), again.metadata) == written,
+        "what was written must be read as it is");
+  const auto by_name = [](const NamedArray& array) -> std::string_view { return array.name; };
+  std::ranges::sort(read.arrays, {}, by_name);
+  std::ranges::sort(again.arrays, {}, by_name);
+  check(same_arrays(again.arrays, read.arrays), "the arrays must come back as they were written");
+  const auto same_entry = [](const MetadataEntry& a, const MetadataEntry& b) {
+    return a.key == b.key && a.value == b.value;
+  };
+  check(std::ranges::equal(again.metadata, read.metadata, same_entry),
+        "the metadata must come back as they were written");
 }
 
 }  // namespace attention::io::test

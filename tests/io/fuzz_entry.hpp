@@ -12,4 +12,7 @@ void try_npy(std::span<const std::byte> bytes);
 /// As try_npy, for an npz file.
 void try_npz(std::span<const std::byte> bytes);
 
+/// As try_npy, for a safetensors file.
+void try_safetensors(std::span<const std::byte> bytes);
+
 }  // namespace attention::io::test

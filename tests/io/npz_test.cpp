@@ -24,15 +24,6 @@ std::vector<NamedArray> numpys_arrays() {
           {.name = "empty", .array = expected_array(DType::uint16, {0, 4})}};
 }
 
-std::vector<NamedView> views_of(const std::vector<NamedArray>& arrays) {
-  std::vector<NamedView> views;
-  views.reserve(arrays.size());
-  for (const auto& [name, array] : arrays) {
-    views.push_back({.name = name, .view = array});
-  }
-  return views;
-}
-
 void expect_same(const std::vector<NamedArray>& found, const std::vector<NamedArray>& expected) {
   ASSERT_EQ(found.size(), expected.size());
   for (std::size_t i = 0; i < found.size(); ++i) {

@@ -48,6 +48,21 @@ Bytes npy_file(std::string_view dictionary, std::string_view elements, int major
   return to_bytes(text.append(dictionary).append(elements));
 }
 
+Bytes safetensors_file(std::string_view header, std::string_view data) {
+  std::string text;
+  for (int i = 0; i < 8; ++i) {
+    text += static_cast<char>((header.size() >> (8 * i)) & 0xFFU);
+  }
+  return to_bytes(text.append(header).append(data));
+}
+
+std::string safetensors_header(std::string_view dtype, std::string_view shape,
+                               std::string_view data_offsets) {
+  std::string text = R"({"q":{"dtype":)";
+  text.append(dtype).append(R"(,"shape":)").append(shape);
+  return text.append(R"(,"data_offsets":)").append(data_offsets).append("}}");
+}
+
 double expected_value(DType dtype, std::int64_t i) {
   const auto value = static_cast<double>(i);
   if (is_floating(dtype)) {
@@ -85,6 +100,21 @@ bool same_array(const AnyView& a, const AnyView& b) {
       },
       a.strides(), b.strides());
   return same;
+}
+
+std::vector<NamedView> views_of(const std::vector<NamedArray>& arrays) {
+  std::vector<NamedView> views;
+  views.reserve(arrays.size());
+  for (const auto& [name, array] : arrays) {
+    views.push_back({.name = name, .view = array});
+  }
+  return views;
+}
+
+bool same_arrays(const std::vector<NamedArray>& a, const std::vector<NamedArray>& b) {
+  return std::ranges::equal(a, b, [](const NamedArray& one, const NamedArray& other) {
+    return one.name == other.name && same_array(one.array, other.array);
+  });
 }
 
 std::string file_error_of(FunctionRef<void()> body) {

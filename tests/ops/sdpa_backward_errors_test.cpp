@@ -37,6 +37,8 @@ TEST(SdpaBackwardErrors, NameTheArgumentTheRuleAndTheShapes) {
   expect_error([&] { sdpa_backward(out, q, k, v, {.out = out, .lse = {}}); },
                {"saved.lse must have the shape (1, 2, 3)"});
   expect_error([&] { sdpa_backward(out, q, v, v, saved); }, {"head size D"});
+  expect_error([&] { sdpa_backward(out, q, k, v, saved, {.dropout = {.probability = 1.25}}); },
+               {"dropout.probability must lie in [0, 1]", "1.25"});
   expect_error([&] { sdpa_backward(out, q, k, v, saved, {.return_mask_gradient = true}); },
                {"return_mask_gradient", "no mask"});
   expect_error(

@@ -30,6 +30,7 @@ std::map<std::string, std::int64_t> levels_of(const SdpaCase& c) {
           {"alibi", level(c.alibi_slopes.has_value())},
           {"sinks", level(c.sinks.has_value())},
           {"scale", level(c.scale.has_value())},
+          {"dropout", level(c.dropout.probability > 0)},
           {"mask", level(c.mask)},
           {"mask rank", c.mask_shape.rank()},
           {"q", level(c.q)},

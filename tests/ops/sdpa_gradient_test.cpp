@@ -12,7 +12,7 @@
 #include "harness/draws.hpp"
 
 /// The gradients of sdpa against central differences, in float64: over masks, grouped heads, Dv !=
-/// D, windows, sinks, softcap and ALiBi.
+/// D, windows, sinks, softcap, ALiBi and dropout.
 namespace attention::tests {
 namespace {
 
@@ -45,6 +45,7 @@ struct Problem {
   Alignment alignment = Alignment::top_left();
   Window window;
   double softcap = 0;
+  SdpaDropout dropout;
 
   explicit Problem(std::uint64_t seed);
 
@@ -53,6 +54,7 @@ struct Problem {
                     .alignment = alignment,
                     .window = window,
                     .softcap = softcap,
+                    .dropout = dropout,
                     .return_mask_gradient = mask_kind == MaskKind::add,
                     .execution = {.path = Path::reference, .threads = 1}};
     switch (mask_kind) {
@@ -139,6 +141,9 @@ Problem::Problem(std::uint64_t seed) {
   alignment = draws.one_of({Alignment::top_left(), Alignment::bottom_right(), Alignment::at(1)});
   window = {.left = draws.below(4) - 1, .right = draws.below(4) - 1};
   softcap = draws.chance(0.3) ? 1.5 : 0.0;
+  if (draws.chance(0.4)) {
+    dropout = {.probability = draws.one_of({0.1, 0.5, 0.8}), .seed = seed, .call = draws.next()};
+  }
 }
 
 /// Every element of an input, moved a little to either side.

@@ -12,8 +12,12 @@
 
 #include <attention/core/random.hpp>
 #include <attention/nn/multi_head_attention.hpp>
+#include <attention/ops/activation.hpp>
+#include <attention/ops/layer_norm.hpp>
 #include <attention/ops/linear.hpp>
+#include <attention/ops/rms_norm.hpp>
 #include <attention/ops/sdpa.hpp>
+#include <attention/ops/softmax.hpp>
 
 #include "tests/ops/harness/every_isa.hpp"
 #include "tests/ops/harness/every_path.hpp"
@@ -145,6 +149,40 @@ Operation linear_operation(std::int64_t rows, std::int64_t I, std::int64_t O) {
           }};
 }
 
+/// Forward, and the gradient in the place of that of the output.
+Operation softmax_operation(std::int64_t S) {
+  return {"softmax and its gradient, S " + std::to_string(S),
+          [x = random_tensor<float>({kBatch, 40, S}, 1),
+           d_out = random_tensor<float>({kBatch, 40, S}, 2)](const Variation& variation) {
+            Shifted<float> shifted_x(chosen(x, variation), variation.shift);
+            Shifted<float> d_x(chosen(d_out, variation), variation.shift + 1);
+            Shifted<float> out(shifted_x.view().shape(), variation.shift + 2);
+            softmax_into(out.view(), shifted_x.view(), variation.execution);
+            softmax_backward_into(d_x.view(), d_x.view(), out.view(), variation.execution);
+            Bytes result;
+            append<float>(result, entry_of<float>(out.view(), variation));
+            append<float>(result, entry_of<float>(d_x.view(), variation));
+            return result;
+          }};
+}
+
+Operation activation_operation(Activation each) {
+  return {std::string(name_of(each)) + " and its gradient",
+          [=, x = random_tensor<float>({kBatch, 90, 100}, 1),
+           d_out = random_tensor<float>({kBatch, 90, 100}, 2)](const Variation& variation) {
+            const ActivationOptions options{.activation = each, .execution = variation.execution};
+            Shifted<float> shifted_x(chosen(x, variation), variation.shift);
+            Shifted<float> d_x(chosen(d_out, variation), variation.shift + 1);
+            Shifted<float> out(shifted_x.view().shape(), variation.shift + 2);
+            activation_into(out.view(), shifted_x.view(), options);
+            activation_backward_into(d_x.view(), d_x.view(), shifted_x.view(), options);
+            Bytes result;
+            append<float>(result, entry_of<float>(out.view(), variation));
+            append<float>(result, entry_of<float>(d_x.view(), variation));
+            return result;
+          }};
+}
+
 Operation multi_head_operation(std::int64_t L, std::int64_t S) {
   random::Generator generator(1);
   return {"MultiHeadAttention, L " + std::to_string(L) + ", S " + std::to_string(S),
@@ -159,6 +197,32 @@ Operation multi_head_operation(std::int64_t L, std::int64_t S) {
             Bytes result;
             append<float>(result, entry_of<float>(found.output.view(), variation));
             append<float>(result, entry_of<float>(found.attention_weights.view(), variation));
+            return result;
+          }};
+}
+
+/// What belongs to the rows; the gradients of weight and bias are sums over all of a batch.
+Operation norms_operation(std::int64_t rows, std::int64_t E) {
+  return {"layer_norm and rms_norm, E " + std::to_string(E),
+          [=, x = random_tensor<float>({kBatch, rows, E}, 1),
+           d_out = random_tensor<float>({kBatch, rows, E}, 2),
+           weight = random_tensor<float>({E}, 3)](const Variation& variation) {
+            Shifted<float> shifted_x(chosen(x, variation), variation.shift);
+            Shifted<float> shifted_d_out(chosen(d_out, variation), variation.shift + 1);
+            Shifted<float> w(weight.view(), variation.shift + 2);
+            const NormOptions options{.execution = variation.execution};
+            const auto layer = layer_norm(shifted_x.view(), w.view(), w.view(), options);
+            const auto layer_back =
+                layer_norm_backward(shifted_d_out.view(), shifted_x.view(), w.view(),
+                                    {.mean = layer.mean, .rstd = layer.rstd}, options);
+            const auto rms = rms_norm(shifted_x.view(), w.view(), options);
+            const auto rms_back = rms_norm_backward(shifted_d_out.view(), shifted_x.view(),
+                                                    w.view(), {.rstd = rms.rstd}, options);
+            Bytes result;
+            for (const Tensor<float>* found : {&layer.out, &layer.mean, &layer.rstd, &layer_back.x,
+                                               &rms.out, &rms.rstd, &rms_back.x}) {
+              append<float>(result, entry_of<float>(found->view(), variation));
+            }
             return result;
           }};
 }
@@ -184,6 +248,15 @@ std::vector<Operation> operations() {
     add_operations<float16>(all);
     add_operations<bfloat16>(all);
   }
+  for (const std::int64_t S : {13, 300}) {
+    all.push_back(softmax_operation(S));
+  }
+  for (const Activation each :
+       {Activation::relu, Activation::gelu, Activation::gelu_tanh, Activation::silu}) {
+    all.push_back(activation_operation(each));
+  }
+  all.push_back(norms_operation(37, 130));
+  all.push_back(norms_operation(3, 2000));
   all.push_back(multi_head_operation(40, 40));
   all.push_back(multi_head_operation(1, 700));
   return all;

@@ -54,6 +54,9 @@ struct Origin {
 /// The text in single quotes, short and printable whatever it holds, for messages.
 std::string in_quotes(std::string_view text);
 
+/// "1 byte", "8 bytes".
+std::string bytes_text(std::int64_t bytes);
+
 /// True for well-formed UTF-8.
 bool is_utf8(std::string_view text) noexcept;
 

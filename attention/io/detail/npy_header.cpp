@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include <attention/io/detail/elements.hpp>
 #include <attention/io/detail/npy_header.hpp>
 
 namespace attention::io::detail {
@@ -66,7 +67,9 @@ void read_descr(std::string_view descr, NpyHeader& header, const Origin& origin)
            "), which attention does not read";
   });
   header.dtype = found->dtype;
-  header.byte_swapped = descr.front() == (kLittleEndian ? '>' : '<');
+  if (descr.front() == '<' || descr.front() == '>') {
+    header.order = descr.front() == '<' ? std::endian::little : std::endian::big;
+  }
 }
 
 /// Reads the few forms of Python literals that the header of an array of numbers has.
@@ -162,7 +165,7 @@ class HeaderParser {
     origin_.check(
         std::ranges::all_of(header_.shape, [](std::int64_t extent) { return extent >= 0; }),
         [&] { return shape + ": an extent must not be negative"; });
-    const std::optional<std::int64_t> bytes = npy_element_bytes(header_.dtype, header_.shape);
+    const std::optional<std::int64_t> bytes = element_bytes(header_.dtype, header_.shape);
     if (!bytes) {
       origin_.fail(shape + ", whose size does not fit in 63 bits");
     }
@@ -219,17 +222,6 @@ class HeaderParser {
 
 NpyHeader parse_npy_header(std::string_view dictionary, const Origin& origin) {
   return HeaderParser(dictionary, origin).parse();
-}
-
-std::optional<std::int64_t> npy_element_bytes(DType dtype, const Shape& shape) noexcept {
-  auto bytes = static_cast<std::int64_t>(size_of(dtype));
-  bool fits = true;
-  bool empty = false;
-  for (const std::int64_t extent : shape) {
-    empty = empty || extent == 0;
-    fits = fits && !__builtin_mul_overflow(bytes, std::max<std::int64_t>(extent, 1), &bytes);
-  }
-  return fits ? std::optional(empty ? 0 : bytes) : std::nullopt;
 }
 
 std::vector<std::byte> encode_npy_header(DType dtype, const Shape& shape) {

@@ -2,9 +2,9 @@
 
 // Private to the io room: not for users, not installed.
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -17,7 +17,7 @@ namespace attention::io::detail {
 /// What the header of an npy file says.
 struct NpyHeader {
   DType dtype = DType::float32;
-  bool byte_swapped = false;  // against this machine
+  std::endian order = std::endian::native;
   bool fortran_order = false;
   Shape shape;
   std::int64_t element_bytes = 0;  // of all elements
@@ -27,12 +27,8 @@ struct NpyHeader {
 ///
 /// The keys may come in any order, each once, and no other. Throws FileError for anything else, for
 /// an element type that attention does not have, a rank over kMaxRank, a negative extent, and a
-/// size for which npy_element_bytes gives nothing.
+/// size for which element_bytes gives nothing.
 NpyHeader parse_npy_header(std::string_view dictionary, const Origin& origin);
-
-/// The bytes of all elements of a shape without negative extents; nothing when they do not fit in
-/// 63 bits, extents of 0 left out, as NumPy counts.
-std::optional<std::int64_t> npy_element_bytes(DType dtype, const Shape& shape) noexcept;
 
 /// The start of an npy file up to the elements: magic string, version 1.0 (always enough for
 /// kMaxRank dimensions), and the header as NumPy pads it. For arrays that pass check_writable.

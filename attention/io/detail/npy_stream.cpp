@@ -1,13 +1,12 @@
-#include <algorithm>
 #include <array>
+#include <bit>
 #include <cstring>
 #include <memory>
-#include <new>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include <attention/core/error.hpp>
+#include <attention/io/detail/elements.hpp>
 #include <attention/io/detail/npy_header.hpp>
 #include <attention/io/detail/npy_stream.hpp>
 
@@ -17,10 +16,6 @@ namespace {
 constexpr std::string_view kMagic = "\x93NUMPY";
 /// What version 1.0 can hold; a header of numbers needs a hundred or two.
 constexpr std::int64_t kMaxHeaderBytes = 65535;
-
-std::string bytes_text(std::int64_t bytes) {
-  return std::to_string(bytes) + (bytes == 1 ? " byte" : " bytes");
-}
 
 /// Reads the header; `taken` becomes the number of bytes before the elements.
 NpyHeader read_header(const ByteStream& in, const Origin& origin, std::int64_t& taken) {
@@ -78,13 +73,6 @@ void check_size(const NpyHeader& header, std::int64_t there, const Origin& origi
   });
 }
 
-template <std::size_t Size>
-void reverse_each(std::span<std::byte> bytes) {
-  for (std::size_t i = 0; i + Size <= bytes.size(); i += Size) {
-    std::reverse(bytes.data() + i, bytes.data() + i + Size);
-  }
-}
-
 /// The dimensions from the last to the first.
 Dims reversed(const Dims& dims) {
   Dims result = dims;
@@ -94,54 +82,17 @@ Dims reversed(const Dims& dims) {
   return result;
 }
 
-template <class T>
-AnyTensor read_elements(const ByteStream& in, const NpyHeader& header) {
-  // Column-major elements are the row-major ones of the reversed shape, seen with their dimensions
-  // reversed: nothing is moved.
-  Tensor<T> tensor(header.fortran_order ? reversed(header.shape) : header.shape);
-  const std::span<std::byte> bytes = std::as_writable_bytes(tensor.values());
-  in.read(bytes);
-  if constexpr (std::is_same_v<T, bool>) {
-    for (std::byte& value : bytes) {
-      value = value == std::byte{0} ? std::byte{0} : std::byte{1};
-    }
-  } else if (header.byte_swapped) {
-    reverse_each<sizeof(T)>(bytes);
-  }
-  if (!header.fortran_order) {
-    return tensor;
-  }
-  Dims order = header.shape;
+/// Column-major elements are the row-major ones of the reversed shape, seen with their dimensions
+/// reversed: nothing is moved.
+AnyTensor column_major(AnyTensor reversed_tensor) {
+  Dims order = reversed_tensor.shape();
   for (int dim = 0; dim < order.rank(); ++dim) {
     order[dim] = order.rank() - 1 - dim;
   }
-  auto owner = std::make_shared<const Tensor<T>>(std::move(tensor));
-  const AnyView view = owner->view().permute(order);
+  auto owner = std::make_shared<const AnyTensor>(std::move(reversed_tensor));
+  const AnyView& dense = owner->view();
+  const AnyView view(dense.data(), dense.dtype(), permute(dense.layout(), order));
   return {std::move(owner), view};
-}
-
-template <class T>
-void write_elements(TensorView<const T> view, ByteWriter write) {
-  const auto count = static_cast<std::size_t>(view.element_count());
-  if (view.layout().is_contiguous()) {
-    write(std::as_bytes(std::span(view.data(), count)));
-    return;
-  }
-  constexpr std::size_t kBlockBytes = std::size_t{1} << 16;
-  std::vector<std::byte> block(std::min(count * sizeof(T), kBlockBytes));
-  std::size_t used = 0;
-  for_each_offset(
-      view.shape(),
-      [&](std::int64_t offset) {
-        std::memcpy(block.data() + used, view.data() + offset, sizeof(T));
-        used += sizeof(T);
-        if (used == block.size()) {
-          write(block);
-          used = 0;
-        }
-      },
-      view.strides());
-  write(std::span(block).first(used));
 }
 
 }  // namespace
@@ -150,17 +101,16 @@ AnyTensor read_npy_stream(const ByteStream& in, const Origin& origin, std::int64
   std::int64_t taken = 0;
   const NpyHeader header = read_header(in, origin, taken);
   check_size(header, in.size - taken, origin, max_bytes);
-  try {
-    return visit(header.dtype, [&]<class T>() { return read_elements<T>(in, header); });
-  } catch (const std::bad_alloc&) {
-    origin.fail("needs " + bytes_text(header.element_bytes) +
-                " of memory, which the system does not give");
-  }
+  const StoredElements stored{.dtype = header.dtype,
+                              .shape = header.fortran_order ? reversed(header.shape) : header.shape,
+                              .order = header.order};
+  AnyTensor tensor = read_elements(stored, in.read, origin);
+  return header.fortran_order ? column_major(std::move(tensor)) : tensor;
 }
 
 void write_npy_stream(const AnyView& array, ByteWriter write) {
   write(encode_npy_header(array.dtype(), array.shape()));
-  visit(array.dtype(), [&]<class T>() { write_elements<T>(array.as<T>(), write); });
+  write_elements(array, std::endian::native, write);
 }
 
 std::int64_t npy_stream_size(const AnyView& array) {
@@ -169,11 +119,7 @@ std::int64_t npy_stream_size(const AnyView& array) {
 }
 
 void check_writable(std::string_view function, const AnyView& array) {
-  require(array.element_count() == 0 || array.data() != nullptr, function,
-          "the array must be given", [&] { return "a null view of " + to_string(array.shape()); });
-  require(npy_element_bytes(array.dtype(), array.shape()).has_value(), function,
-          "the number of bytes must fit in 63 bits, extents of 0 left out",
-          [&] { return to_string(array.shape()); });
+  check_given(function, array);
   require(array.dtype() != DType::bfloat16, function,
           "npy has no bfloat16: convert the array to float32 first",
           [&] { return "bfloat16 " + to_string(array.shape()); });

@@ -1,5 +1,6 @@
 #include <attention/kernels/isa/functions.hpp>
 #include <attention/kernels/isa/scratch.hpp>
+#include <attention/kernels/isa/sdpa_dropout.hpp>
 #include <attention/kernels/isa/sdpa_softmax.hpp>
 
 /// The gradients of attention, a panel of queries after the other, each through blocks of keys: the
@@ -27,6 +28,7 @@ struct Work {
   float* negative_lse;  // one lane row: -lse
   float* shift;         // one lane row: see normalise
   float* mean;          // one lane row: d_out . out
+  std::uint64_t* kept;  // kBlock, under dropout: the lanes that see a key and keep its weight
   BlockScratch block;
   bool panel_is_finite;  // queries and d_out
 };
@@ -50,6 +52,7 @@ Work lay_out(const SdpaHead& head, Scratch& scratch) {
   work.negative_lse = scratch.take<float>(kPanel);
   work.shift = scratch.take<float>(kPanel);
   work.mean = scratch.take<float>(kPanel);
+  work.kept = head.dropout.any ? scratch.take<std::uint64_t>(kBlock) : nullptr;
   work.block.scores = scratch.take<float>(kBlock * kPanel);
   work.block.weights = work.block.scores;
   work.block.bias = head.mask_use == MaskUse::add ? scratch.take<float>(kBlock * kPanel) : nullptr;
@@ -156,23 +159,32 @@ struct Weights {
 };
 
 /// weights = exp(score - lse) in place of the scores, and d_weights become d_scores = weights *
-/// (d_weights - mean); both exactly 0 where a cell is blocked.
+/// (d_weights - mean); both exactly 0 where a cell is blocked. Under dropout what is kept of
+/// d_weights and of weights is scaled, and the rest 0, the weights last: d_scores takes all of
+/// them.
+template <bool kDrops>
 void weigh_block(const SdpaHead& head, const Work& work, const BlockView& view) {
   float* const scores = work.block.scores;
   for (int w = 0; w < kVectors; ++w) {
     const int lane = w * kLanes;
     const Weights weights(head, work, lane);
     const Vec mean = load(work.mean + lane);
+    const auto dropped_out = [&](Vec x, Index n) __attribute__((always_inline)) {
+      const Mask kept = mask_of(static_cast<std::uint32_t>(work.kept[n] >> lane));
+      return select(kept, mul(x, set1(head.dropout.factor)), zero());
+    };
     for (Index n = view.begin(); n < view.range.end[w]; ++n) {
       const Index at = n * kPanel + lane;
       Vec weight = weights.of(load(scores + at));
-      Vec d_score = mul(weight, sub(load(work.d_weights + at), mean));
+      const Vec product = load(work.d_weights + at);
+      const Vec d_weight = kDrops ? dropped_out(product, n) : product;
+      Vec d_score = mul(weight, sub(d_weight, mean));
       if (view.visible != Visible::all) {
         const Mask sees = lanes_that_see(view, work.block.words, n, lane);
         weight = select(sees, weight, zero());
         d_score = select(sees, d_score, zero());
       }
-      store(scores + at, weight);
+      store(scores + at, kDrops ? dropped_out(weight, n) : weight);
       store(work.d_weights + at, d_score);
     }
   }
@@ -263,14 +275,18 @@ void add_visible_rows(const SdpaRows& panel, const BlockView& view, const float*
   }
 }
 
-/// Whether the rows of the panel and the keys of a block can be multiplied by zeros.
+/// Whether the rows of the panel and the keys of a block can be multiplied by the zeros among the
+/// weights (those of blocked and of dropped cells) and the gradients of scores (of blocked ones).
 bool zeros_stay_zeros(const SdpaHead& head, const Work& work, const BlockView& view, Matrix keys) {
+  if (view.visible == Visible::all) {
+    return work.panel_is_finite || !head.dropout.any;
+  }
   return work.panel_is_finite &&
          all_finite(keys, head.D, {.begin = view.begin(), .end = view.end()});
 }
 
 /// What a block adds, cell by cell: where infinities or NaN stand in rows or keys that some do not
-/// see.
+/// see, or in rows whose weights are dropped.
 void add_cells(const SdpaBackwardTask& task, const Work& work, const BlockView& view, Matrix keys,
                Index block) {
   const SdpaHead& head = task.head;
@@ -278,13 +294,16 @@ void add_cells(const SdpaBackwardTask& task, const Work& work, const BlockView& 
   for (Index n = view.begin(); n < view.end(); ++n) {
     float* const d_k = task.d_k + (block + n) * task.d_k_row;
     float* const d_v = task.d_v + (block + n) * task.d_v_row;
+    const std::uint64_t seen =
+        view.visible == Visible::all ? ~std::uint64_t{0} : work.block.words[n];
+    const std::uint64_t kept = head.dropout.any ? work.kept[n] : seen;
     for (int lane = rows.first; lane < rows.first + rows.count; ++lane) {
-      if (((work.block.words[n] >> lane) & 1U) == 0) {
+      if (((seen >> lane) & 1U) == 0) {
         continue;
       }
       const float weight = work.block.weights[n * kPanel + lane];
       const float d_score = work.d_weights[n * kPanel + lane];
-      for (Index c = 0; c < head.Dv; ++c) {
+      for (Index c = 0; ((kept >> lane) & 1U) != 0 && c < head.Dv; ++c) {
         d_v[c] += weight * work.d_out[c * kPanel + lane];
       }
       const float sign = head.scale < 0 ? -1.0F : 1.0F;
@@ -385,7 +404,12 @@ void add_block(const SdpaBackwardTask& task, Work& work, const KeyBlock<float>& 
   score_visible(head, work.panel, view, block, scratch);
   score_block<false>(Queries{.data = work.d_out, .terms = head.Dv}, block.values, view.range,
                      work.d_weights, scratch.largest);
-  weigh_block(head, work, view);
+  if (head.dropout.any) {
+    find_kept(head, task.rows->rows, block.begin, view, scratch.words, work.kept);
+    weigh_block<true>(head, work, view);
+  } else {
+    weigh_block<false>(head, work, view);
+  }
   if (head.has_weights) {
     add_to_mask(head, work, view, block.begin);
   }
@@ -395,7 +419,7 @@ void add_block(const SdpaBackwardTask& task, Work& work, const KeyBlock<float>& 
     cap_scores(view, score_units(head).in_pass, head.softcap, work.capped);
     pass_softcap(head, work, view);
   }
-  if (view.visible != Visible::all && !zeros_stay_zeros(head, work, view, block.keys)) {
+  if (!zeros_stay_zeros(head, work, view, block.keys)) {
     add_cells(task, work, view, block.keys, block.begin);
     return;
   }

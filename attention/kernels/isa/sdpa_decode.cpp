@@ -153,17 +153,20 @@ struct Block {
   Rows<T> values;
 };
 
+/// The rows [begin, end) of a task.
+struct RowRange {
+  int begin;
+  int end;
+};
+
 /// Scores of these rows. The keys are taken a few at a time, so that all rows find them in the
 /// innermost cache.
 template <bool kExact, int kRounds, class T>
-__attribute__((noinline)) void score_rounds(const Work& work, RowSet rows, const Block<T>& block,
+__attribute__((noinline)) void score_rounds(const Work& work, RowRange rows, const Block<T>& block,
                                             Index D) {
   for (Index n = 0; n < block.size; n += kLanes) {
     const Rows<T> keys = {.data = block.keys.at(n), .row = block.keys.row};
-    for (int r = 0; (rows >> r) != 0; ++r) {
-      if (!contains(rows, r)) {
-        continue;
-      }
+    for (int r = rows.begin; r < rows.end; ++r) {
       const ScoredQuery query = {.features = work.queries + r * padded(D),
                                  .wide_features = work.wide_queries + r * padded(D),
                                  .high = work.scores + r * kBlock + n,
@@ -179,7 +182,7 @@ __attribute__((noinline)) void score_rounds(const Work& work, RowSet rows, const
 
 /// The same, with the loop over the features unrolled for the usual sizes.
 template <bool kExact, class T>
-void score_rows(const Work& work, RowSet rows, const Block<T>& block, Index D) {
+void score_rows(const Work& work, RowRange rows, const Block<T>& block, Index D) {
   switch (D % kRound == 0 ? D / kRound : 0) {
     case 1:
       score_rounds<kExact, 1>(work, rows, block, D);
@@ -209,22 +212,26 @@ bool exceeds(const float* scores, Index size, float most) {
 /// products are, and cost little.
 template <bool kExact, class T>
 RowSet score_block(const SdpaHead& head, const Work& work, int rows, const Block<T>& block) {
-  const RowSet all = lanes_below(rows);
+  const RowRange all = {.begin = 0, .end = rows};
   if constexpr (kExact) {
-    RowSet exact = all;
-    if (block.size == kBlock) {
-      score_rows<false>(work, all, block, head.D);
-      const float most = kMostRoundedScore / (head.scale < 0 ? -head.scale : head.scale);
-      for (int r = 0; r < rows; ++r) {
-        exact ^= exceeds(work.scores + r * kBlock, kBlock, most) ? 0 : RowSet{1} << r;
+    if (block.size < kBlock) {
+      score_rows<true>(work, all, block, head.D);
+      return lanes_below(rows);
+    }
+  }
+  score_rows<false>(work, all, block, head.D);
+  if constexpr (kExact) {
+    RowSet exact = 0;
+    const float most = kMostRoundedScore / (head.scale < 0 ? -head.scale : head.scale);
+    for (int r = 0; r < rows; ++r) {
+      if (exceeds(work.scores + r * kBlock, kBlock, most)) {
+        score_rows<true>(work, {.begin = r, .end = r + 1}, block, head.D);
+        exact |= RowSet{1} << r;
       }
     }
-    score_rows<true>(work, exact, block, head.D);
     return exact;
-  } else {
-    score_rows<false>(work, all, block, head.D);
-    return 0;
   }
+  return 0;
 }
 
 template <bool kLow>
@@ -306,6 +313,9 @@ void add_block(const SdpaTask& task, const Part& part, const Work& work, const B
     const RowBlock row = {.lane = r, .begin = block.begin, .size = block.size};
     views[r] = view_of_row(head, rows, row);
     sees_any[r] = weigh_row(head, rows, row, part, views[r], scores_of(work, exact, r));
+    if (head.dropout.any && sees_any[r]) {
+      drop_row(head, rows, row, views[r], work.scores + r * kBlock);
+    }
     all_see_all = all_see_all && views[r].all(block.size);
   }
   const bool skip_blocked = !all_see_all && !all_finite(block, head.Dv);

@@ -107,10 +107,14 @@ void store_lane_rows(const SdpaRows& rows, Pointer* to, const float* lane_rows,
   }
 }
 
-/// Divides by the sum and writes out.
+/// Divides by the sum, scales what dropout kept, and writes out.
 template <class T>
 void store_out(const SdpaHead& head, const Panel& panel) {
-  store_lane_rows<T>(*panel.rows, panel.rows->out, panel.out, panel.sum, head.Dv, head.out_feature);
+  float factors[kPanel];
+  for (int lane = 0; lane < kPanel; lane += kLanes) {
+    store(factors + lane, mul(load(panel.sum + lane), set1(head.dropout.factor)));
+  }
+  store_lane_rows<T>(*panel.rows, panel.rows->out, panel.out, factors, head.Dv, head.out_feature);
 }
 
 inline void finish_panel(const SdpaHead& head, const Panel& panel) {

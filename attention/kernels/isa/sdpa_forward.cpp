@@ -1,5 +1,6 @@
 #include <attention/kernels/isa/functions.hpp>
 #include <attention/kernels/isa/scratch.hpp>
+#include <attention/kernels/isa/sdpa_dropout.hpp>
 #include <attention/kernels/isa/sdpa_softmax.hpp>
 
 /// Attention in one pass over blocks of keys with the online softmax: scores; maximum and sum;
@@ -183,6 +184,18 @@ void add_denormal_values(const Panel& panel, const BlockView& view, const Work<T
   }
 }
 
+/// Dropout of the weights of a block. From here on a cell whose weight is dropped is a blocked one:
+/// nothing of its value counts.
+template <class T>
+void drop(const SdpaHead& head, const SdpaRows& rows, const BlockScratch& scratch, Index block,
+          BlockView& view) {
+  find_kept(head, rows, block, view, scratch.words, scratch.words);
+  drop_weights<T>(view, ~0U, scratch.words, scratch.weights);
+  drop_weights<T>(view, view.few.vectors, scratch.words, scratch.residual);
+  view.visible = Visible::some;
+  view.shared_end = view.begin();
+}
+
 /// One panel through one block of keys.
 template <class T>
 void add_block(const SdpaHead& head, Panel& panel, const Work<T>& work, KeyBlock<T>& block) {
@@ -199,6 +212,9 @@ void add_block(const SdpaHead& head, Panel& panel, const Work<T>& work, KeyBlock
     exponentiate<true, T>(panel, to_log2, view, scratch);
   } else {
     exponentiate<false, T>(panel, to_log2, view, scratch);
+  }
+  if (head.dropout.any) {
+    drop<T>(head, *panel.rows, scratch, block.begin, view);
   }
   const float* const factor = raised.changed ? scratch.factor : nullptr;
   if (sees_all(view, block)) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <attention/kernels/isa/panel_shape.hpp>
+#include <attention/kernels/isa/philox.hpp>
 #include <attention/kernels/isa/sdpa_mask.hpp>
 #include <attention/kernels/isa/sdpa_scores.hpp>
 
@@ -189,6 +190,30 @@ ATTENTION_INLINE void exponentiate_row(const Exponents<kAnyLarge>& exponents, In
     step.template operator()<1>(n);
   }
   store(sum, total);
+}
+
+/// Dropout of a row's weights: those that are dropped become 0, and their keys are no longer seen.
+/// Keys lie in lanes, and each needs one word of the four.
+void drop_row(const SdpaHead& head, const SdpaRows& rows, const RowBlock& block, RowView& view,
+              float* weights) {
+  constexpr std::uint32_t kEveryFourth = 0x11111111U & kAllLanes;
+  const Words query = set1_words(rows.query[block.lane]);
+  const Words head_of_row = set1_words(rows.head[block.lane]);
+  for (Index n = 0; n < block.size; n += kLanes) {
+    std::uint32_t quarters[kLanes];
+    for (int lane = 0; lane < kLanes; ++lane) {
+      quarters[lane] = static_cast<std::uint32_t>((block.begin + n + lane) / 4);
+    }
+    Words words[4];
+    words_of_weights(head.dropout.key, load_words(quarters), query, head_of_row, words);
+    std::uint32_t kept = 0;
+    for (int i = 0; i < 4; ++i) {
+      kept |= kept_lanes(head.dropout, words[i]) & (kEveryFourth << i);
+    }
+    const std::uint64_t dropped = ~kept & kAllLanes;
+    view.words[n / 64] &= ~(dropped << (n % 64));
+    store(weights + n, select(mask_of(kept), load(weights + n), zero()));
+  }
 }
 
 }  // namespace

@@ -29,6 +29,8 @@
 ///                         rounding, denormals stay
 ///   fma_pairs(a, b, c)    c + a.second * b.second + a.first * b.first, rounded after each sum;
 ///                         denormals are taken for 0
+///   Words                 kLanes integers of 32 bits; load_words, set1_words; less(a, b) as a Mask
+///   products(a, b)        the high and the low halves of a * b; exclusive_or of three
 ///   Wide, widened, load_wide   kLanes / 2 doubles, from as many floats or doubles; + and -
 ///   store_rounded(p, x)   a Wide as floats
 #define ATTENTION_INLINE inline __attribute__((always_inline))

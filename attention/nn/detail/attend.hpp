@@ -7,13 +7,15 @@
 namespace attention::nn::detail {
 
 /// Queries, keys and values as (B, H, ., .).
+template <class T>
 struct Heads {
-  TensorView<const float> q;
-  TensorView<const float> k;
-  TensorView<const float> v;
+  TensorView<const T> q;
+  TensorView<const T> k;
+  TensorView<const T> v;
 };
 
 /// sdpa_into with a workspace of its own.
-void attend(const SdpaOutputs<float>& outputs, const Heads& heads, const SdpaOptions& options);
+template <class T>
+void attend(const SdpaOutputs<T>& outputs, const Heads<T>& heads, const SdpaOptions& options);
 
 }  // namespace attention::nn::detail

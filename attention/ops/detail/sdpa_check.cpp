@@ -186,6 +186,9 @@ SdpaProblem<T> checked_problem(std::string_view function, TensorView<const T> q,
   rules.sinks = options.sinks;
   set_positions(function, problem, options);
   set_mask(function, rules, options.mask, {problem.B, problem.H, problem.L, problem.S});
+  require_probability(function, "dropout.probability", options.dropout.probability);
+  problem.dropout =
+      random::DropoutMask(options.dropout.probability, options.dropout.seed, options.dropout.call);
   return problem;
 }
 

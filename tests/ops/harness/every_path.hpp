@@ -28,6 +28,17 @@ using EveryPath =
                      On<float, Path::reference>, On<double, Path::reference>,
                      On<float16, Path::reference>, On<bfloat16, Path::reference>>;
 
+/// The same of operations whose fused path serves float alone.
+using EveryPathFusedInFloat =
+    ::testing::Types<On<float, Path::fused>, On<float, Path::reference>,
+                     On<double, Path::reference>, On<float16, Path::reference>,
+                     On<bfloat16, Path::reference>>;
+
+/// And that do not serve the 16-bit types.
+using EveryPathOfFloatAndDouble =
+    ::testing::Types<On<float, Path::fused>, On<float, Path::reference>,
+                     On<double, Path::reference>>;
+
 /// "fused_float32" as the suffix of a typed test.
 struct PathNames {
   template <class Setting>

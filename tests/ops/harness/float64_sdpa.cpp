@@ -27,6 +27,24 @@ std::int64_t position(const DenseProblem& p, std::int64_t b, std::int64_t i) {
   return i;
 }
 
+/// Philox4x32-10 from its formula (Salmon et al. 2011), the key (k0, k1).
+struct Philox {
+  std::uint32_t x0, x1, x2, x3;
+
+  void turn(std::uint32_t k0, std::uint32_t k1) {
+    for (int round = 0; round < 10; ++round) {
+      const std::uint64_t of_x0 = x0 * std::uint64_t{0xD2511F53};
+      const std::uint64_t of_x2 = x2 * std::uint64_t{0xCD9E8D57};
+      x0 = static_cast<std::uint32_t>(of_x2 >> 32) ^ x1 ^ k0;
+      x1 = static_cast<std::uint32_t>(of_x2);
+      x2 = static_cast<std::uint32_t>(of_x0 >> 32) ^ x3 ^ k1;
+      x3 = static_cast<std::uint32_t>(of_x0);
+      k0 += 0x9E3779B9;
+      k1 += 0xBB67AE85;
+    }
+  }
+};
+
 double score_of(const DenseProblem& p, const Cell& cell, double& largest_term) {
   const SdpaCase& c = p.c;
   const std::int64_t key_head = cell.h / (c.H / c.Hkv);
@@ -95,19 +113,44 @@ void attend(const DenseProblem& p, Cell cell, Truth& truth) {
     }
   }
   lse = largest + std::log(sum);
-  for (std::int64_t j = 0; j < c.S; ++j) {
+  const double factor = dropout_factor(c);
+  for (cell.j = 0; cell.j < c.S; ++cell.j) {
+    const std::int64_t j = cell.j;
+    const bool counts = visible[j] != 0 && is_kept(p, cell);
     for (std::int64_t d = 0; visible[j] != 0 && d < c.Dv; ++d) {
       const double value = values[j * c.Dv + d];
-      out[d] += weights[j] / sum * value;
+      out[d] += counts ? weights[j] / sum * factor * value : 0;
       if (std::isfinite(value)) {
-        truth.largest_value = std::max(truth.largest_value, std::abs(value));
+        truth.largest_value = std::max(truth.largest_value, std::abs(value) * factor);
       }
     }
     weights[j] /= visible[j] != 0 ? sum : 1;
   }
+  // A row whose softmax is NaN is NaN, even if dropout keeps none of it.
+  std::fill(out, out + (std::isnan(sum) ? c.Dv : 0), sum);
 }
 
 }  // namespace
+
+double dropout_factor(const SdpaCase& c) {
+  return c.dropout.probability < 1 ? 1 / (1 - c.dropout.probability) : 0;
+}
+
+bool is_kept(const DenseProblem& p, const Cell& cell) {
+  const SdpaDropout& dropout = p.c.dropout;
+  if (dropout.probability == 0) {
+    return true;
+  }
+  const auto low = [](std::uint64_t x) { return static_cast<std::uint32_t>(x & 0xFFFFFFFF); };
+  Philox key = {low(dropout.call), low(dropout.call >> 32), 0, 0};
+  key.turn(low(dropout.seed), low(dropout.seed >> 32));
+  const std::int64_t head = cell.b * p.c.H + cell.h;
+  Philox words = {static_cast<std::uint32_t>(cell.j / 4), static_cast<std::uint32_t>(cell.i),
+                  static_cast<std::uint32_t>(head), 1};
+  words.turn(key.x0, key.x1);
+  const std::uint32_t of_cell[] = {words.x0, words.x1, words.x2, words.x3};
+  return of_cell[cell.j % 4] >= std::floor(dropout.probability * 4294967296.0);
+}
 
 std::size_t mask_index(const DenseProblem& p, const Cell& cell) {
   const Shape& shape = p.c.mask_shape;

@@ -34,6 +34,12 @@ std::size_t mask_index(const DenseProblem& p, const Cell& cell);
 /// True when query i sees key j.
 bool is_visible(const DenseProblem& p, const Cell& cell);
 
+/// True when dropout keeps the weight of a cell.
+bool is_kept(const DenseProblem& p, const Cell& cell);
+
+/// By which dropout multiplies a weight that it keeps.
+double dropout_factor(const SdpaCase& c);
+
 /// Results, dense and row-major, as double.
 struct Results {
   std::vector<double> out;      // (B, H, L, Dv)
@@ -44,7 +50,8 @@ struct Results {
 struct Truth {
   Results results;
   std::vector<char> visible;  // (B, H, L, S)
-  double largest_value = 0;   // of |v|, over the finite values that some row sees
+  double largest_value = 0;   // of |v|, over the finite values that some row sees, under dropout
+                              // times its factor
   double largest_term = 0;    // of the finite terms that a score is added up from, in magnitude
 };
 

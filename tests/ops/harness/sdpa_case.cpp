@@ -142,6 +142,11 @@ SdpaCase draw_case(std::uint64_t seed, DType dtype) {
   c.with_weights = draws.chance(0.5);
   c.owning = draws.chance(0.2);
   c.threads = draws.one_of({1, 1, 2, 3, 8, 0});
+  if (draws.chance(0.25)) {
+    c.dropout = {.probability = draws.one_of({0.1, 0.1, 0.5, 0.9, 1.0}),
+                 .seed = draws.next(),
+                 .call = draws.next()};
+  }
   return c;
 }
 
@@ -181,7 +186,8 @@ std::string describe(const SdpaCase& c) {
        << name_of(c.positions) << " (" << c.offset << "), window (" << c.window.left << ", "
        << c.window.right << "), key_lengths " << name_of(c.key_lengths) << ", softcap " << c.softcap
        << ", alibi " << name_of(c.alibi_slopes) << ", sinks " << name_of(c.sinks) << ", scale "
-       << (c.scale ? std::to_string(*c.scale) : "default") << ", mask " << name_of(c.mask);
+       << (c.scale ? std::to_string(*c.scale) : "default") << ", dropout " << c.dropout.probability
+       << ", mask " << name_of(c.mask);
   if (c.mask != MaskKind::none) {
     text << " " << attention::name_of(c.mask_dtype) << " " << to_string(c.mask_shape) << " "
          << name_of(c.mask_arrangement) << ", blocked " << c.mask_blocked

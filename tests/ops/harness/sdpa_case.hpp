@@ -66,6 +66,7 @@ struct SdpaCase {
   std::optional<DType> alibi_slopes = {};
   std::optional<DType> sinks = {};
   std::optional<double> scale = {};
+  SdpaDropout dropout = {};
 
   MaskKind mask = MaskKind::none;
   DType mask_dtype = DType::boolean;

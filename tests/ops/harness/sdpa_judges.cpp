@@ -90,21 +90,23 @@ Results reference_results(const DenseProblem& p) {
   Tensor<Accumulator<T>> lse({c.B, c.H, c.L});
   Tensor<Accumulator<T>> weights({c.B, c.H, c.L, c.S});
 
-  SdpaProblem<T> problem{.B = c.B,
-                         .H = c.H,
-                         .Hkv = c.Hkv,
-                         .L = c.L,
-                         .S = c.S,
-                         .D = c.D,
-                         .Dv = c.Dv,
-                         .q = q,
-                         .k = k,
-                         .v = v,
-                         .out = out,
-                         .lse = lse,
-                         .maximum = {},
-                         .weights = weights,
-                         .rules = {}};
+  SdpaProblem<T> problem{
+      .B = c.B,
+      .H = c.H,
+      .Hkv = c.Hkv,
+      .L = c.L,
+      .S = c.S,
+      .D = c.D,
+      .Dv = c.Dv,
+      .q = q,
+      .k = k,
+      .v = v,
+      .out = out,
+      .lse = lse,
+      .maximum = {},
+      .weights = weights,
+      .rules = {},
+      .dropout = random::DropoutMask(c.dropout.probability, c.dropout.seed, c.dropout.call)};
   ScoreRules& rules = problem.rules;
   rules.scale = c.scale.value_or(1 / std::sqrt(static_cast<double>(c.D)));
   rules.softcap = c.softcap;
@@ -152,11 +154,13 @@ std::vector<double> naive_rounded_out(const DenseProblem& p, const Results& naiv
     const std::int64_t key_head = cell.b * c.Hkv + cell.h / (c.H / c.Hkv);
     std::vector<float> out(static_cast<std::size_t>(c.Dv), 0.0F);
     for (std::int64_t j = 0; j < c.S; ++j) {
-      if (!is_visible(p, {.b = cell.b, .h = cell.h, .i = cell.i, .j = j})) {
+      const Cell here = {.b = cell.b, .h = cell.h, .i = cell.i, .j = j};
+      const double weight = naive_float32.weights[static_cast<std::size_t>(row * c.S + j)];
+      // (A NaN reaches the row through the sum of the weights.)
+      if (!is_visible(p, here) || (!is_kept(p, here) && !std::isnan(weight))) {
         continue;
       }
-      const double weight = naive_float32.weights[static_cast<std::size_t>(row * c.S + j)];
-      const auto rounded = static_cast<float>(element_cast<T>(weight));
+      const auto rounded = static_cast<float>(element_cast<T>(weight * dropout_factor(c)));
       for (std::size_t d = 0; d < out.size(); ++d) {
         const double value = p.v[static_cast<std::size_t>((key_head * c.S + j) * c.Dv) + d];
         out[d] += rounded * static_cast<float>(value);

@@ -11,8 +11,8 @@ namespace attention::tests {
 template <class Real, class T>
 Results reference_results(const DenseProblem& p);
 
-/// The naive algorithm on 16-bit tensors: scores and softmax in float32, then the weights rounded
-/// to T, their product with v in float32, and out rounded to T.
+/// The naive algorithm on 16-bit tensors: scores, softmax and dropout in float32, then the weights
+/// rounded to T, their product with v in float32, and out rounded to T.
 template <class T>
 std::vector<double> naive_rounded_out(const DenseProblem& p, const Results& naive_float32);
 

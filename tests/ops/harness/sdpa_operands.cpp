@@ -331,6 +331,7 @@ SdpaOptions SdpaOperands<T>::options(const Taken& way) {
       .alibi_slopes = view_of(slopes_),
       .sinks = view_of(sinks_),
       .scale = c.scale,
+      .dropout = c.dropout,
       .return_weights = c.with_weights,
       .execution = {.path = way.path, .isa = way.isa, .threads = c.threads},
   };

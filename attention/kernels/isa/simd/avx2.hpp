@@ -166,6 +166,43 @@ ATTENTION_INLINE Vec sums_of_lanes(const Vec (&x)[kLanes]) {
   return add(_mm256_permute2f128_ps(low, high, 0x20), _mm256_permute2f128_ps(low, high, 0x31));
 }
 
+/// kLanes integers of 32 bits, each in the low half of 64 bits, where a multiplication finds it:
+/// those of the even lanes, and those of the odd ones. The high halves are anything.
+struct Words {
+  __m256i even;
+  __m256i odd;
+};
+struct WordProducts {
+  Words high;
+  Words low;
+};
+ATTENTION_INLINE Words load_words(const std::uint32_t* p) {
+  const __m256i words = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  return {.even = words, .odd = _mm256_srli_epi64(words, 32)};
+}
+ATTENTION_INLINE Words set1_words(std::uint32_t x) {
+  const __m256i words = _mm256_set1_epi32(static_cast<int>(x));
+  return {.even = words, .odd = words};
+}
+ATTENTION_INLINE WordProducts products(Words a, Words b) {
+  const __m256i even = _mm256_mul_epu32(a.even, b.even);
+  const __m256i odd = _mm256_mul_epu32(a.odd, b.odd);
+  return {.high = {.even = _mm256_srli_epi64(even, 32), .odd = _mm256_srli_epi64(odd, 32)},
+          .low = {.even = even, .odd = odd}};
+}
+ATTENTION_INLINE Words exclusive_or(Words a, Words b, Words c) {
+  return {.even = _mm256_xor_si256(_mm256_xor_si256(a.even, b.even), c.even),
+          .odd = _mm256_xor_si256(_mm256_xor_si256(a.odd, b.odd), c.odd)};
+}
+/// By lanes, moved by 2^31: the comparison that there is takes signed numbers.
+ATTENTION_INLINE __m256i signed_lanes_of(Words x) {
+  const __m256i lanes = _mm256_blend_epi32(x.even, _mm256_slli_epi64(x.odd, 32), 0xAA);
+  return _mm256_xor_si256(lanes, _mm256_set1_epi32(static_cast<int>(0x80000000U)));
+}
+ATTENTION_INLINE Mask less(Words a, Words b) {
+  return _mm256_castsi256_ps(_mm256_cmpgt_epi32(signed_lanes_of(b), signed_lanes_of(a)));
+}
+
 /// kLanes / 2 doubles.
 using Wide = __m256d;
 ATTENTION_INLINE Wide widened(const float* p) {

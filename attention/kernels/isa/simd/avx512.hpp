@@ -226,6 +226,42 @@ ATTENTION_INLINE Vec second_of_pairs(Vec pairs) {
 }
 #endif
 
+/// kLanes integers of 32 bits, each in the low half of 64 bits, where a multiplication finds it:
+/// those of the even lanes, and those of the odd ones. The high halves are anything.
+struct Words {
+  __m512i even;
+  __m512i odd;
+};
+struct WordProducts {
+  Words high;
+  Words low;
+};
+ATTENTION_INLINE Words load_words(const std::uint32_t* p) {
+  const __m512i words = _mm512_loadu_si512(p);
+  return {.even = words, .odd = _mm512_srli_epi64(words, 32)};
+}
+ATTENTION_INLINE Words set1_words(std::uint32_t x) {
+  const __m512i words = _mm512_set1_epi32(static_cast<int>(x));
+  return {.even = words, .odd = words};
+}
+ATTENTION_INLINE WordProducts products(Words a, Words b) {
+  const __m512i even = _mm512_mul_epu32(a.even, b.even);
+  const __m512i odd = _mm512_mul_epu32(a.odd, b.odd);
+  return {.high = {.even = _mm512_srli_epi64(even, 32), .odd = _mm512_srli_epi64(odd, 32)},
+          .low = {.even = even, .odd = odd}};
+}
+ATTENTION_INLINE Words exclusive_or(Words a, Words b, Words c) {
+  constexpr int kOddNumberOfOnes = 0x96;
+  return {.even = _mm512_ternarylogic_epi64(a.even, b.even, c.even, kOddNumberOfOnes),
+          .odd = _mm512_ternarylogic_epi64(a.odd, b.odd, c.odd, kOddNumberOfOnes)};
+}
+ATTENTION_INLINE __m512i lanes_of(Words x) {
+  return _mm512_mask_blend_epi32(0xAAAA, x.even, _mm512_slli_epi64(x.odd, 32));
+}
+ATTENTION_INLINE Mask less(Words a, Words b) {
+  return _mm512_cmplt_epu32_mask(lanes_of(a), lanes_of(b));
+}
+
 /// kLanes / 2 doubles.
 using Wide = __m512d;
 ATTENTION_INLINE Wide widened(const float* p) {

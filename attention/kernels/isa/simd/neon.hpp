@@ -135,6 +135,29 @@ ATTENTION_INLINE void transpose(Vec (&r)[kLanes]) {
   r[3] = vcombine_f32(vget_high_f32(low.val[1]), vget_high_f32(high.val[1]));
 }
 
+using Words = uint32x4_t;
+struct WordProducts {
+  Words high;
+  Words low;
+};
+ATTENTION_INLINE Words load_words(const std::uint32_t* p) {
+  return vld1q_u32(p);
+}
+ATTENTION_INLINE Words set1_words(std::uint32_t x) {
+  return vdupq_n_u32(x);
+}
+ATTENTION_INLINE WordProducts products(Words a, Words b) {
+  const uint32x4_t first = vreinterpretq_u32_u64(vmull_u32(vget_low_u32(a), vget_low_u32(b)));
+  const uint32x4_t last = vreinterpretq_u32_u64(vmull_high_u32(a, b));
+  return {.high = vuzp2q_u32(first, last), .low = vuzp1q_u32(first, last)};
+}
+ATTENTION_INLINE Words exclusive_or(Words a, Words b, Words c) {
+  return veorq_u32(veorq_u32(a, b), c);
+}
+ATTENTION_INLINE Mask less(Words a, Words b) {
+  return vcltq_u32(a, b);
+}
+
 /// kLanes / 2 doubles.
 using Wide = float64x2_t;
 ATTENTION_INLINE Wide widened(const float* p) {

@@ -161,6 +161,34 @@ ATTENTION_INLINE void transpose(Vec (&r)[kLanes]) {
   r[3] = d;
 }
 
+using Words = Bits;
+struct WordProducts {
+  Words high;
+  Words low;
+};
+ATTENTION_INLINE Words load_words(const std::uint32_t* p) {
+  return Words{p[0], p[1], p[2], p[3]};
+}
+ATTENTION_INLINE Words set1_words(std::uint32_t x) {
+  return Words{x, x, x, x};
+}
+ATTENTION_INLINE WordProducts products(Words a, Words b) {
+  WordProducts result = {};
+#pragma GCC unroll 4
+  for (int i = 0; i < kLanes; ++i) {
+    const std::uint64_t product = std::uint64_t{a[i]} * b[i];
+    result.high[i] = static_cast<std::uint32_t>(product >> 32);
+    result.low[i] = static_cast<std::uint32_t>(product);
+  }
+  return result;
+}
+ATTENTION_INLINE Words exclusive_or(Words a, Words b, Words c) {
+  return a ^ b ^ c;
+}
+ATTENTION_INLINE Mask less(Words a, Words b) {
+  return a < b;
+}
+
 /// kLanes / 2 doubles.
 using Wide __attribute__((vector_size(16))) = double;
 ATTENTION_INLINE Wide widened(const float* p) {
