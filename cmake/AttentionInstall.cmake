@@ -4,7 +4,7 @@ include(CMakePackageConfigHelpers)
 set(attention_package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/attention")
 
 # Public rooms; a room's detail/ is private, and kernels is private as a whole.
-foreach(room IN ITEMS core reference ops nn io)
+foreach(room IN ITEMS core reference ops autograd nn io train)
   install(DIRECTORY "${PROJECT_SOURCE_DIR}/attention/${room}" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/attention"
           FILES_MATCHING PATTERN "*.hpp" PATTERN "detail" EXCLUDE)
 endforeach()
