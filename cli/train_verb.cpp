@@ -134,7 +134,7 @@ void print_result(const TrainOptions& options, const experiments::RecallResult& 
     fmt::print("loss        {:.4f}, at first {:.4f}\n", result.losses.back(),
                result.losses.front());
   }
-  fmt::print("accuracy    {:.1f} % of tokens in sequences not seen before (guessing: {:.1f} %)\n",
+  fmt::print("accuracy    {:.1f} % of tokens in 256 freshly drawn sequences (guessing: {:.1f} %)\n",
              100 * result.accuracy, 100 * result.chance);
   if (!options.output.empty()) {
     fmt::print("loss curve  {}\n", (std::filesystem::path(options.output) / "losses.*").string());

@@ -39,7 +39,7 @@ struct RecallSettings {
 struct RecallResult {
   /// Of each step.
   std::vector<double> losses;
-  /// The share of tokens said right in 256 sequences that training has not drawn, and what guessing
+  /// The share of tokens said right in 256 sequences drawn afresh after training, and what guessing
   /// would have.
   double accuracy = 0;
   double chance = 0;
